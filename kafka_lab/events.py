@@ -1,0 +1,400 @@
+"""What can happen, as frozen dataclasses in the past tense.
+
+An event is a fact about the cluster or about a message in it. Facts come from ZooKeeper's watches, from
+process exits, from faults, from clients and from the notification pipeline; everything people see is a
+function of them. A :class:`~kafka_lab.timeline.Timeline` gives each event its ``seq`` and its ``at_s``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+__all__ = [
+    "EVENT_TYPES",
+    "BrokerLost",
+    "BrokerRegistered",
+    "ControllerElected",
+    "ControllerLost",
+    "Event",
+    "FaultEnded",
+    "FaultStarted",
+    "IsrExpanded",
+    "IsrShrunk",
+    "LeaderChanged",
+    "NodeExited",
+    "NodeStarted",
+    "NotificationAccepted",
+    "NotificationRefused",
+    "NotificationStored",
+    "NotificationUnknown",
+    "RecordAcknowledged",
+    "RecordFailed",
+    "RecordRead",
+    "RecordRejected",
+    "ReplicasAssigned",
+    "TopicCreated",
+    "TopicDeleted",
+    "WorkerFailed",
+    "ZooKeeperLost",
+    "ZooKeeperSeen",
+]
+
+
+@dataclass(frozen=True)
+class Event:
+    """A fact; subclasses say which.
+
+    Attributes
+    ----------
+    seq : int
+        Its place in the timeline, from 0; -1 until a timeline has it.
+    at_s : float
+        When it was noticed: seconds of the monotonic clock since the timeline began.
+    """
+
+    seq: int = field(default=-1, kw_only=True)
+    at_s: float = field(default=0.0, kw_only=True)
+
+    @property
+    def subject(self) -> str:
+        """What the event is about, by name: a node, a partition such as ``chat-3``, a message."""
+        return ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the event as plain JSON data, its class name under ``"event"``."""
+        return {"event": type(self).__name__, **dataclasses.asdict(self)}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Rebuild an event of this class from :meth:`to_dict`'s fields (without ``"event"``).
+
+        Raises
+        ------
+        TypeError
+            A field is missing, unknown or of another type.
+        """
+        hints = _field_types(cls)
+        values = {}
+        for name, value in data.items():
+            if name not in hints:
+                raise TypeError(f"{cls.__name__} has no field {name!r}")
+            values[name] = _checked(cls.__name__, name, value, hints[name])
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class NodeEvent(Event):
+    """A fact about one node."""
+
+    node: str
+
+    @property
+    def subject(self) -> str:
+        """The node's name."""
+        return self.node
+
+
+@dataclass(frozen=True)
+class NodeStarted(NodeEvent):
+    """A node's process was started. ``role`` is ``"zookeeper"`` or ``"broker"``."""
+
+    role: str
+    port: int
+    pid: int
+
+
+@dataclass(frozen=True)
+class NodeExited(NodeEvent):
+    """A node's process is gone; a negative ``exit_code`` is the signal that ended it."""
+
+    exit_code: int
+    expected: bool
+
+
+@dataclass(frozen=True)
+class BrokerRegistered(NodeEvent):
+    """The broker's ephemeral znode ``/brokers/ids/N`` appeared."""
+
+
+@dataclass(frozen=True)
+class BrokerLost(NodeEvent):
+    """The broker's ephemeral znode is gone: it left in order, or its session expired."""
+
+
+@dataclass(frozen=True)
+class ControllerElected(NodeEvent):
+    """A broker won the ephemeral znode ``/controller``."""
+
+
+@dataclass(frozen=True)
+class ControllerLost(NodeEvent):
+    """The controller's znode is gone; nobody elects leaders until there is a next one."""
+
+
+@dataclass(frozen=True)
+class ZooKeeperSeen(Event):
+    """The lab's own session to ZooKeeper is up: from here its watches see everything."""
+
+
+@dataclass(frozen=True)
+class ZooKeeperLost(Event):
+    """The lab's own connection to ZooKeeper is gone: what happens now is noticed late or not at all."""
+
+
+@dataclass(frozen=True)
+class TopicEvent(Event):
+    """A fact about one topic."""
+
+    topic: str
+
+    @property
+    def subject(self) -> str:
+        """The topic's name."""
+        return self.topic
+
+
+@dataclass(frozen=True)
+class TopicCreated(TopicEvent):
+    """The topic's znode appeared."""
+
+
+@dataclass(frozen=True)
+class TopicDeleted(TopicEvent):
+    """The topic's znode is gone."""
+
+
+@dataclass(frozen=True)
+class PartitionEvent(TopicEvent):
+    """A fact about one partition."""
+
+    partition: int
+
+    @property
+    def subject(self) -> str:
+        """The partition as Kafka's data folders spell it, such as ``chat-3``."""
+        return f"{self.topic}-{self.partition}"
+
+
+@dataclass(frozen=True)
+class ReplicasAssigned(PartitionEvent):
+    """The partition's replicas, in assignment order: the first is the preferred leader."""
+
+    replicas: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LeaderChanged(PartitionEvent):
+    """The partition has another leader, or (``leader`` is None) none.
+
+    With ``previous`` equal to ``leader`` the same one was elected again, under a higher epoch.
+    """
+
+    leader: str | None
+    previous: str | None
+    leader_epoch: int
+
+
+@dataclass(frozen=True)
+class IsrShrunk(PartitionEvent):
+    """Replicas left the in-sync replicas; ``isr`` is what remains."""
+
+    isr: tuple[str, ...]
+    left: tuple[str, ...]
+    leader_epoch: int
+
+
+@dataclass(frozen=True)
+class IsrExpanded(PartitionEvent):
+    """Replicas joined the in-sync replicas; ``isr`` is all of them now."""
+
+    isr: tuple[str, ...]
+    joined: tuple[str, ...]
+    leader_epoch: int
+
+
+@dataclass(frozen=True)
+class FaultStarted(NodeEvent):
+    """Somebody broke something on purpose; ``fault`` is the action's name, such as ``"kill"``."""
+
+    fault: str
+
+
+@dataclass(frozen=True)
+class FaultEnded(NodeEvent):
+    """The fault is healed: the node serves again."""
+
+    fault: str
+
+
+@dataclass(frozen=True)
+class RecordEvent(PartitionEvent):
+    """A fact about one record, which topic, partition and ``offset`` name."""
+
+    offset: int
+
+    @property
+    def subject(self) -> str:
+        """The record as ``chat-3@17``."""
+        return f"{self.topic}-{self.partition}@{self.offset}"
+
+
+@dataclass(frozen=True)
+class RecordAcknowledged(RecordEvent):
+    """A producer of the lab got a record's acknowledgement.
+
+    Attributes
+    ----------
+    sender : str
+        The producer's ``client_id``.
+    number : int
+        The order in which the lab's producers sent: a smaller number was sent earlier.
+    key, text : str or None
+        Key and value as text, clipped to 120 characters.
+    """
+
+    sender: str
+    number: int
+    key: str | None
+    text: str
+
+
+@dataclass(frozen=True)
+class RecordFailed(TopicEvent):
+    """A producer of the lab gave a record up; ``error`` is the class of the client's error.
+
+    The record may be in the log all the same: an error is not a proof of absence.
+    """
+
+    sender: str
+    number: int
+    error: str
+
+
+@dataclass(frozen=True)
+class RecordRead(RecordEvent):
+    """A consumer of the lab got a record; ``reader`` is its ``client_id``."""
+
+    reader: str
+
+
+@dataclass(frozen=True)
+class RecordRejected(RecordEvent):
+    """A worker could not make sense of a record and left it out; ``reason`` is the error's class."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class WorkerFailed(Event):
+    """A worker of the pipeline ended by an error, whose class is ``reason``; closing it raises the error."""
+
+    worker: str
+    reason: str
+
+    @property
+    def subject(self) -> str:
+        """The worker's name."""
+        return self.worker
+
+
+@dataclass(frozen=True)
+class NotificationEvent(Event):
+    """A fact about one message of OpenIM, by its ``clientMsgID``."""
+
+    clientMsgID: str  # noqa: N815 - OpenIM's spelling
+
+    @property
+    def subject(self) -> str:
+        """The message's ``clientMsgID``."""
+        return self.clientMsgID
+
+
+@dataclass(frozen=True)
+class NotificationAccepted(NotificationEvent):
+    """The gateway answered errCode 0: Kafka acknowledged every copy.
+
+    Attributes
+    ----------
+    inboxes : tuple of str
+        The users who each get a copy: the recipient and the sender's own.
+    received_s : float
+        When the request arrived, on the timeline's clock.
+    """
+
+    inboxes: tuple[str, ...]
+    received_s: float
+
+
+@dataclass(frozen=True)
+class NotificationRefused(NotificationEvent):
+    """The gateway refused a request, or no record reached a broker: certainly not sent."""
+
+    err_code: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class NotificationUnknown(NotificationEvent):
+    """No acknowledgement came in time: the gateway answered errCode 201, but it may be delivered."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class NotificationStored(NotificationEvent):
+    """A worker handled a copy from Kafka.
+
+    Attributes
+    ----------
+    user : str
+        Whose inbox.
+    seq_in_inbox : int
+        The copy's number in that inbox, from 1.
+    topic, partition, offset
+        The record it came in.
+    redelivered : bool
+        True when the inbox had it already, so that nothing was written.
+    """
+
+    user: str
+    seq_in_inbox: int
+    topic: str
+    partition: int
+    offset: int
+    redelivered: bool
+
+
+def _all_subclasses(cls: type[Event]) -> list[type[Event]]:
+    return [cls, *(sub for child in cls.__subclasses__() for sub in _all_subclasses(child))]
+
+
+#: Event classes by name, as a recording spells them.
+EVENT_TYPES: dict[str, type[Event]] = {
+    cls.__name__: cls
+    for cls in _all_subclasses(Event)
+    if cls.__name__ in __all__ and cls is not Event
+}
+
+
+def _field_types(cls: type[Event]) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def _checked(event: str, name: str, value: object, expected: Any) -> object:  # noqa: ANN401
+    """Return the JSON value as the field's type; lists become tuples."""
+    if typing.get_origin(expected) is tuple:
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+    elif expected is float:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+    elif isinstance(expected, types.UnionType):
+        if value is None or isinstance(value, str):
+            return value
+    elif type(value) is expected:
+        return value
+    raise TypeError(f"{event}.{name} is {value!r}; expected {expected}")

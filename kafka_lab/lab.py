@@ -1,0 +1,524 @@
+"""The lab: the one name a person talks to."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from kafka_lab import cells
+from kafka_lab.cluster.config import profile as profile_named
+from kafka_lab.cluster.distribution import prepare
+from kafka_lab.errors import ClosedError, ConfigurationError
+from kafka_lab.events import Event
+from kafka_lab.progress import visible
+from kafka_lab.state import ClusterState, LiveState, NodeState, PartitionState, broker_name
+from kafka_lab.table import Table
+from kafka_lab.timeline import Timeline
+
+if TYPE_CHECKING:
+    from kazoo.client import KazooClient
+
+    from kafka_lab.assembly import Assembly
+    from kafka_lab.clients import LabConsumer, LabProducer
+    from kafka_lab.openim.service import OpenIM
+    from kafka_lab.views.view import View
+
+__all__ = ["Lab"]
+
+E = TypeVar("E", bound=Event)
+
+_MOST_BROKERS = 9
+_WAIT_S = 30.0
+_TOOL_S = 60.0
+#: Kafka's own command-line tools: what follows "kafka-" in their script's name, and their main class.
+_TOOLS = {
+    "topics": "org.apache.kafka.tools.TopicCommand",
+    "consumer-groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+    "configs": "kafka.admin.ConfigCommand",
+    "log-dirs": "org.apache.kafka.tools.LogDirsCommand",
+    "leader-election": "org.apache.kafka.tools.LeaderElectionCommand",
+}
+_TOPIC_NAME = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")  # Kafka's own rule for topics
+
+
+class Lab:
+    """A real local Kafka cluster to use, to break and to watch.
+
+    Parameters
+    ----------
+    brokers : int, default 3
+        How many Kafka brokers, 1 to 9.
+    profile : str, default "lab"
+        How fast failures are noticed: ``"lab"`` takes about two seconds, ``"kafka-defaults"`` (Kafka's
+        values as shipped) up to 18.
+
+    Attributes
+    ----------
+    timeline : Timeline
+        Everything that happened, in order.
+    brokers : tuple of str
+        The brokers' names; ``broker-N`` has the ``broker.id`` N.
+
+    Raises
+    ------
+    ConfigurationError
+        An argument is not valid.
+
+    Examples
+    --------
+    In a script ``with`` closes the lab::
+
+        with Lab(brokers=3) as lab:
+            lab.create_topic("chat", partitions=6, replication_factor=3)
+
+    In a notebook a lab lives over many cells: ``lab = Lab().start()``, and ``lab.close()`` in the last.
+    """
+
+    def __init__(self, brokers: int = 3, profile: str = "lab") -> None:
+        if type(brokers) is not int or not 1 <= brokers <= _MOST_BROKERS:
+            raise ConfigurationError(
+                f"brokers is {brokers!r}; expected a whole number from 1 to {_MOST_BROKERS}"
+            )
+        self._profile = profile_named(profile)
+        self.timeline = Timeline()
+        self.brokers = tuple(map(broker_name, range(1, brokers + 1)))
+        self._state = LiveState(self.timeline)
+        self._assembly: Assembly | None = None
+        self._openim: OpenIM | None = None
+        self._used = False
+        self._last_act = 0  # the timeline's length when somebody last did something
+
+    # Life ----------------------------------------------------------------------------------------
+
+    def start(self) -> Self:
+        """Start ZooKeeper and the brokers, and return the lab when it is ready.
+
+        Ready means: every broker registered in ZooKeeper, a controller, metadata that list all brokers,
+        and a message acknowledged by all in-sync replicas. The first start on a machine downloads Kafka.
+        In a notebook, starting again in the same cell closes the lab that the cell started before.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no Java to run it, or Kafka cannot be had (DistributionError).
+        NodeStartError
+            A node exited while starting; it shows the node's last words.
+        ClosedError
+            This lab was started before.
+        """
+        if self._used:
+            raise ClosedError("this lab was started before: make a new one with Lab(...)")
+        if cells.replace(self.close):
+            print("Closed the lab that this cell started before.")  # noqa: T201 - a notebook's answer
+        self._used = True
+        with visible() as report:
+            report("Looking for Java and Kafka", 0, 0)
+            distribution = prepare(report)
+            from kafka_lab.assembly import assemble
+
+            self._assembly = assemble(
+                self.timeline,
+                self._state,
+                brokers=len(self.brokers),
+                profile=self._profile,
+                distribution=distribution,
+                report=report,
+            )
+        return self
+
+    def close(self) -> None:
+        """Stop everything and remove the cluster's folder; the timeline stays. May be called twice.
+
+        Raises
+        ------
+        ExceptionGroup
+            Something could not be closed in order; everything is closed all the same.
+        """
+        if self._assembly is None:
+            return
+        assembly, self._assembly, self._openim = self._assembly, None, None
+        try:
+            assembly.closers.close("the lab")
+        finally:
+            assembly.cluster.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def _running(self) -> Assembly:
+        if self._assembly is None:
+            why = "is closed: make a new one" if self._used else "is not started: call start()"
+            raise ClosedError(f"this lab {why}")
+        return self._assembly
+
+    # Where things are ----------------------------------------------------------------------------
+
+    @property
+    def bootstrap_servers(self) -> list[str]:
+        """Where a client finds the brokers, as ``["127.0.0.1:...", ...]``."""
+        return self._running.cluster.bootstrap_servers
+
+    @property
+    def zookeeper_connect(self) -> str:
+        """Where a client finds ZooKeeper, as ``"127.0.0.1:..."``."""
+        return self._running.cluster.zookeeper_connect
+
+    def data_folder(self, node: str) -> Path:
+        """Return the folder in which a node keeps its data: a broker's has one folder per replica."""
+        return self._running.cluster.node(node).data
+
+    def zookeeper(self) -> KazooClient:
+        """Return a connected ZooKeeper client (kazoo) to look around with; the lab closes it."""
+        from kazoo.client import KazooClient
+
+        client = KazooClient(self.zookeeper_connect)
+        client.start()
+        self._running.closers.add(client.close)
+        self._running.closers.add(client.stop)
+        return client
+
+    def tool(self, name: str, *arguments: str) -> str:
+        """Run one of Kafka's own command-line tools against the lab and return what it prints.
+
+        Parameters
+        ----------
+        name : str
+            ``"topics"`` for what a Kafka installation calls ``kafka-topics.sh``; also
+            ``"consumer-groups"``, ``"configs"``, ``"log-dirs"``, ``"leader-election"``.
+        *arguments : str
+            Its arguments; ``--bootstrap-server`` is added.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such tool, or it refused its arguments (with what it said).
+
+        Examples
+        --------
+        ``print(lab.tool("topics", "--describe", "--topic", "chat"))``
+        """
+        if name not in _TOOLS:
+            raise ConfigurationError.unknown("tool", name, _TOOLS)
+        servers = ",".join(self.bootstrap_servers)
+        command = self._running.cluster.tool(
+            _TOOLS[name], "--bootstrap-server", servers, *arguments
+        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TOOL_S, check=False)
+        if done.returncode:
+            raise ConfigurationError(
+                f"kafka-{name} refused {' '.join(arguments)!r}: {done.stdout}{done.stderr}"
+            )
+        return done.stdout
+
+    # What it looks like --------------------------------------------------------------------------
+
+    @property
+    def state(self) -> ClusterState:
+        """The cluster as the timeline has it at this moment."""
+        return self._state.now()
+
+    def controller(self) -> str | None:
+        """Return the name of the controller, or None while there is none."""
+        return self.state.controller
+
+    def leader_of(self, topic: str, partition: int) -> str | None:
+        """Return the leader of a partition as ZooKeeper has it, or None while there is none.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such topic or partition.
+        """
+        return self._partition(topic, partition).leader
+
+    def isr_of(self, topic: str, partition: int) -> tuple[str, ...]:
+        """Return the in-sync replicas of a partition as ZooKeeper has them.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such topic or partition.
+        """
+        return self._partition(topic, partition).isr
+
+    def _partition(self, topic: str, partition: int) -> PartitionState:
+        topics = self.state.topics
+        if topic not in topics:
+            raise ConfigurationError.unknown("topic", topic, topics)
+        if partition not in topics[topic]:
+            raise ConfigurationError.unknown(f"partition of {topic}", partition, topics[topic])
+        return topics[topic][partition]
+
+    def topology(self) -> View:
+        """Return the picture of brokers, replicas and leaders: live in JupyterLab, still elsewhere."""
+        from kafka_lab.views import topology_view
+
+        return topology_view(self.timeline)
+
+    def order(self, topic: str) -> View:
+        """Return the picture of a topic's messages and the orders between them.
+
+        It shows what the lab's own producers sent and its consumers read (``lab.producer()``, ``lab.read()``).
+        """
+        from kafka_lab.views import order_view
+
+        return order_view(self.timeline, topic)
+
+    # Acts ----------------------------------------------------------------------------------------
+
+    def create_topic(
+        self,
+        topic: str,
+        *,
+        partitions: int = 1,
+        replication_factor: int | None = None,
+        config: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create a topic, and return when each of its partitions has a leader.
+
+        Parameters
+        ----------
+        topic : str
+            Letters, digits, ``.``, ``_`` and ``-``.
+        partitions : int, default 1
+            How many partitions.
+        replication_factor : int, optional
+            How many replicas each partition has; by default three, or as many as there are brokers.
+        config : mapping, optional
+            Topic settings by Kafka's keys, such as ``{"min.insync.replicas": "2"}``.
+
+        Raises
+        ------
+        ConfigurationError
+            An argument is not valid, or the topic exists.
+        WaitTimeoutError
+            No leaders within 30 s.
+        """
+        copies = min(3, len(self.brokers)) if replication_factor is None else replication_factor
+        self._check_topic(topic, partitions, copies)
+        from kafka.errors import BrokerResponseError
+
+        admin = self._running.admin
+        description = {
+            "num_partitions": partitions,
+            "replication_factor": copies,
+            "configs": dict(config or {}),
+        }
+        self._act()
+        try:
+            admin.create_topics({topic: description})
+        except BrokerResponseError as error:
+            raise ConfigurationError(f"the topic {topic!r} was not created: {error}") from error
+
+        def all_led() -> bool | None:
+            led = [p for p in self.state.topics.get(topic, {}).values() if p.leader]
+            return True if len(led) == partitions else None
+
+        self.timeline.wait_until(
+            all_led, timeout_s=_WAIT_S, expected=f"a leader for each partition of {topic}"
+        )
+
+    def _check_topic(self, topic: str, partitions: int, copies: int) -> None:
+        if not isinstance(topic, str) or not _TOPIC_NAME.fullmatch(topic):
+            raise ConfigurationError(
+                f"topic is {topic!r}; expected 1 to 249 letters, digits, '.', '_' or '-'"
+            )
+        if topic in self.state.topics:
+            raise ConfigurationError(f"there is a topic {topic!r} already")
+        if type(partitions) is not int or partitions < 1:
+            raise ConfigurationError(
+                f"partitions is {partitions!r}; expected a whole number from 1 on"
+            )
+        if type(copies) is not int or not 1 <= copies <= len(self.brokers):
+            raise ConfigurationError(
+                f"replication_factor is {copies!r}; expected 1 to {len(self.brokers)}: "
+                "replicas of a partition live on different brokers"
+            )
+
+    def kill(self, node: str) -> None:
+        """End a node with SIGKILL, as a power cut would; ``restart`` undoes it.
+
+        What the cluster does about it comes later: wait for it with :meth:`wait_for`.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such node.
+        FaultError
+            It is down already.
+        """
+        self._running.cluster.node(node)
+        self._act()
+        self._running.faults.kill(node)
+
+    def restart(self, node: str) -> None:
+        """Start a node that is down, with its port and its data; return when it serves again.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such node.
+        FaultError
+            It is not down.
+        NodeStartError, WaitTimeoutError
+            It did not come back; it is down as before.
+        """
+        self._running.cluster.node(node)
+        self._act()
+        with visible() as report:
+            report(f"Restarting {node}", 0, 0)
+            self._running.faults.restart(node, _WAIT_S + self._profile.session_timeout_ms / 1000)
+
+    def wait_for(
+        self,
+        kind: type[E],
+        *,
+        timeout_s: float = _WAIT_S,
+        since: int | None = None,
+        **fields: object,
+    ) -> E:
+        """Return the first event of a kind since the last act on this lab; wait if it is still to come.
+
+        An act is a call such as :meth:`kill`, :meth:`restart` or :meth:`create_topic`.
+
+        Parameters
+        ----------
+        kind : type
+            A class of :mod:`kafka_lab.events`, such as ``LeaderChanged``.
+        timeout_s : float, default 30
+            How long to wait at most, in seconds.
+        since : int, optional
+            Look from this ``seq`` of the timeline on, instead of from the last act.
+        **fields
+            What the event's fields must be, such as ``topic="chat", partition=0``.
+
+        Raises
+        ------
+        WaitTimeoutError
+            It did not happen; the error says what was last seen.
+        """
+        begin = self._last_act if since is None else since
+        return self.timeline.wait_for(kind, timeout_s=timeout_s, since=begin, **fields)
+
+    def _act(self) -> None:
+        self._last_act = len(self.timeline)
+
+    # Clients -------------------------------------------------------------------------------------
+
+    def producer(self, **settings: Any) -> LabProducer:  # noqa: ANN401 - kafka-python's settings
+        """Return a kafka-python producer for this lab (acks=all, idempotent), closed with it.
+
+        Raises
+        ------
+        ClosedError
+            The lab does not run.
+        """
+        return self._running.clients.producer(**settings)
+
+    def consumer(self, *topics: str, group_id: str | None = None, **settings: Any) -> LabConsumer:  # noqa: ANN401
+        """Return a kafka-python consumer for this lab, closed with it.
+
+        It begins at the earliest record where its group has no offset, and commits only when told to.
+
+        Raises
+        ------
+        ClosedError
+            The lab does not run.
+        """
+        return self._running.clients.consumer(*topics, group_id=group_id, **settings)
+
+    def read(self, topic: str) -> list[Any]:
+        """Read a topic from its beginning to its present end, and return the records as they came.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such topic.
+        """
+        if topic not in self.state.topics:
+            raise ConfigurationError.unknown("topic", topic, self.state.topics)
+        return self._running.clients.read(topic)
+
+    def openim(self) -> OpenIM:
+        """Return the lab's OpenIM: gateway and inbox worker, started at the first call.
+
+        Raises
+        ------
+        ClosedError
+            The lab does not run.
+        """
+        if self._openim is None:
+            from kafka_lab.openim.service import MESSAGES_TOPIC, PARTITIONS, OpenIM
+
+            running = self._running
+            if MESSAGES_TOPIC not in self.state.topics:
+                copies = min(2, len(self.brokers))
+                self.create_topic(
+                    MESSAGES_TOPIC,
+                    partitions=PARTITIONS,
+                    config={"min.insync.replicas": str(copies)},
+                )
+            service = OpenIM(
+                self.timeline,
+                producer=running.clients.producer,
+                consumer=running.clients.consumer,
+                database=running.cluster.folder / "inbox.sqlite",
+                delivery_timeout_ms=running.clients.delivery_timeout_ms,
+            )
+            running.closers.add(service.close)
+            service.start()
+            self._openim = service
+        return self._openim
+
+    # Display -------------------------------------------------------------------------------------
+
+    def nodes(self) -> Table:
+        """Return the table of nodes: name, role, port, process id, state, log file."""
+        cluster = None if self._assembly is None else self._assembly.cluster
+        return Table(
+            ("node", "role", "port", "pid", "state", "log file"),
+            [
+                (
+                    name,
+                    node.role,
+                    str(node.port),
+                    str(node.pid),
+                    _condition(node, name == self.state.controller),
+                    str(cluster.node(name).process.log_path) if cluster else "(removed)",
+                )
+                for name, node in self.state.nodes.items()
+            ],
+        )
+
+    def __repr__(self) -> str:
+        if self._assembly is None:
+            how = "closed" if self._used else "not started: call start()"
+            return f"<Lab: {len(self.brokers)} brokers, {how}>"
+        return self.nodes().to_text()
+
+    def _repr_html_(self) -> str:
+        if self._assembly is None:
+            return f"<p>{escape(repr(self))}</p>"
+        return self.nodes().to_html()
+
+
+def _condition(node: NodeState, is_controller: bool) -> str:
+    if not node.running:
+        return "down, still registered" if node.registered else "down"
+    if node.role == "broker" and not node.registered:
+        return "starting"
+    return "running, controller" if is_controller else "running"

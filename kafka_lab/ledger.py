@@ -1,0 +1,112 @@
+"""The account of the notifications: was any lost, delivered twice, or out of order?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kafka_lab.events import (
+    Event,
+    NotificationAccepted,
+    NotificationRefused,
+    NotificationStored,
+    NotificationUnknown,
+)
+
+__all__ = ["Account", "account"]
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a timeline says of its notifications.
+
+    Attributes
+    ----------
+    accepted, refused, unknown : int
+        Requests answered with success; certainly not sent; answered with an error but perhaps sent.
+    expected : int
+        Copies that the accepted ones owe the inboxes.
+    stored : int
+        Copies of accepted notifications that an inbox has.
+    missing : tuple of str
+        ``clientMsgID@user`` of copies that no inbox has (yet).
+    stored_twice : int
+        Copies that stand in one inbox more than once.
+    redelivered : int
+        Copies that Kafka delivered again and an inbox recognised.
+    out_of_order : int
+        Copies that stand in an inbox before one whose request had been answered before theirs arrived.
+    """
+
+    accepted: int
+    refused: int
+    unknown: int
+    expected: int
+    stored: int
+    missing: tuple[str, ...]
+    stored_twice: int
+    redelivered: int
+    out_of_order: int
+
+    @property
+    def clean(self) -> bool:
+        """True when accepted equals stored: none lost, none twice, order kept in every inbox."""
+        return not (self.missing or self.stored_twice or self.out_of_order)
+
+
+def account(events: Iterable[Event]) -> Account:
+    """Return the account of these events.
+
+    Examples
+    --------
+    >>> from kafka_lab.events import NotificationAccepted, NotificationStored
+    >>> accepted = NotificationAccepted("m1", inboxes=("ada",), received_s=0.1)
+    >>> account([accepted]).missing
+    ('m1@ada',)
+    >>> stored = NotificationStored("m1", "ada", 1, "ws2ms_chat", 0, 0, redelivered=False)
+    >>> account([accepted, stored]).clean
+    True
+    """
+    accepted: dict[str, NotificationAccepted] = {}
+    stored: dict[tuple[str, str], int] = defaultdict(int)
+    inboxes: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    refused = unknown = redelivered = 0
+    for event in events:
+        match event:
+            case NotificationAccepted():
+                accepted[event.clientMsgID] = event
+            case NotificationStored(redelivered=True):
+                redelivered += 1
+            case NotificationStored():
+                stored[event.clientMsgID, event.user] += 1
+                inboxes[event.user].append((event.seq_in_inbox, event.clientMsgID))
+            case NotificationRefused():
+                refused += 1
+            case NotificationUnknown():
+                unknown += 1
+    owed = [(name, user) for name, event in accepted.items() for user in event.inboxes]
+    return Account(
+        accepted=len(accepted),
+        refused=refused,
+        unknown=unknown,
+        expected=len(owed),
+        stored=sum(copy in stored for copy in owed),
+        missing=tuple(f"{name}@{user}" for name, user in owed if (name, user) not in stored),
+        stored_twice=sum(count > 1 for count in stored.values()),
+        redelivered=redelivered,
+        out_of_order=sum(_out_of_order(inbox, accepted) for inbox in inboxes.values()),
+    )
+
+
+def _out_of_order(inbox: list[tuple[int, str]], accepted: dict[str, NotificationAccepted]) -> int:
+    """Count the messages of an inbox that were answered before one ahead of them was even asked for."""
+    count = 0
+    latest_request_s = float("-inf")
+    for _, name in sorted(inbox):
+        if name not in accepted:
+            continue
+        if accepted[name].at_s < latest_request_s:
+            count += 1
+        latest_request_s = max(latest_request_s, accepted[name].received_s)
+    return count

@@ -1,0 +1,1 @@
+"""Turning what the cluster does into events."""

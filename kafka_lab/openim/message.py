@@ -1,0 +1,250 @@
+"""The management call's request, the message it becomes, and the record that carries it."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+import uuid
+from importlib import resources
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kafka_lab.errors import InvalidNotificationError
+from kafka_lab.openim.content import OA_NOTIFICATION, check_content, content_text
+
+__all__ = ["MsgData", "SendMsgRequest", "example_request", "parse_request"]
+
+SINGLE_CHAT = 1
+NOTIFICATION = 4  # sessionType
+_DEEPEST = 100
+_FROM_SYSTEM = 200  # msgFrom; a user's own messages have 100
+
+Int32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
+NotEmpty = Annotated[str, Field(min_length=1)]
+
+
+class OfflinePushInfo(BaseModel):
+    """What a device shows of the message when its owner is offline."""
+
+    model_config = ConfigDict(strict=True)
+
+    title: str = ""
+    desc: str = ""
+    ex: str = ""
+    iOSPushSound: str = ""  # noqa: N815 - OpenIM's spelling, here and below
+    iOSBadgeCount: bool = False  # noqa: N815
+
+
+class SendMsgRequest(BaseModel):
+    """The body of ``POST /manager/send_msg``, as v2.1.0's ManagementSendMsgReq takes it."""
+
+    model_config = ConfigDict(strict=True)
+
+    operationID: NotEmpty = Field(  # noqa: N815
+        description="A trace ID. It does not make a repeated request recognisable.",
+        examples=["oa-notice-1645697804432-7731"],
+    )
+    sendID: NotEmpty = Field(  # noqa: N815
+        description="The sending account; all notifications of one sendID gather in one conversation.",
+        examples=["openIM123456"],
+    )
+    recvID: str = Field(  # noqa: N815
+        "",
+        description="The recipient's user ID: the Kafka key of their copy.",
+        examples=["18712345678"],
+    )
+    groupID: str = Field("", description="A group's ID; group chat is not part of this lab yet.")  # noqa: N815
+    senderNickname: str = Field("", description="The sender's name, shown with this message.")  # noqa: N815
+    senderFaceURL: str = Field("", description="The sender's picture, shown with this message.")  # noqa: N815
+    senderPlatformID: Int32 = Field(  # noqa: N815
+        0,
+        description="1 iOS, 2 Android, 3 Windows, 4 OSX, 5 Web, 6 MiniWeb, 7 Linux; not checked.",
+        examples=[2],
+    )
+    content: dict[str, Any] = Field(
+        description="By contentType. 101: `text`. 1400: `notificationName`, `notificationFaceURL`, "
+        "`notificationType` (not 0), `text`; optional `mixType` (0 text, 1 with picture, 2 with video, "
+        "3 with file), `url`, `pictureElem`, `soundElem`, `videoElem`, `fileElem`, `ex`."
+    )
+    contentType: Int32 = Field(  # noqa: N815
+        description="101 text, 1400 OA notification.", examples=[1400]
+    )
+    sessionType: Int32 = Field(  # noqa: N815
+        description="1 single chat, 4 notification. For contentType 1400 any value counts as 4.",
+        examples=[4],
+    )
+    isOnlineOnly: bool = Field(  # noqa: N815
+        False, description="True: nothing is stored, who is offline never sees it."
+    )
+    offlinePushInfo: OfflinePushInfo | None = None  # noqa: N815
+
+
+class MsgData(BaseModel):
+    """A message on its way: the ``msgData`` of a record in ``ws2ms_chat``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sendID: str  # noqa: N815
+    recvID: str  # noqa: N815
+    clientMsgID: str  # noqa: N815
+    serverMsgID: str  # noqa: N815
+    senderPlatformID: int  # noqa: N815
+    senderNickname: str  # noqa: N815
+    senderFaceURL: str  # noqa: N815
+    sessionType: int  # noqa: N815
+    msgFrom: int  # noqa: N815
+    contentType: int  # noqa: N815
+    content: str
+    sendTime: int = Field(description="Milliseconds since 1970.")  # noqa: N815
+    options: dict[str, bool] = Field(description="An absent key means true.")
+    offlinePushInfo: OfflinePushInfo | None  # noqa: N815
+
+    @property
+    def stored(self) -> bool:
+        """False for an online-only message: it gets no seq and no row."""
+        return self.options.get("history", True)
+
+    @property
+    def inboxes(self) -> tuple[str, ...]:
+        """Who gets a copy: the recipient and the sender, once if they are one; also the records' keys."""
+        return tuple(dict.fromkeys((self.recvID, self.sendID)))
+
+
+def parse_request(body: bytes) -> SendMsgRequest:
+    """Read a request's body as the server's JSON reader does, and check it up to its content.
+
+    The reader is strict in type, ignores unknown keys, the case of keys and whatever follows the first JSON value; ``null``
+    equals absent and the last of equal keys wins.
+
+    Raises
+    ------
+    InvalidNotificationError
+        With HTTP 400 and OpenIM's errCode: 400 malformed, 404, 401, 403 for the content.
+    """
+    try:
+        text = body.decode("utf-8").lstrip(" \t\r\n")
+        data = _plain(_DECODER.raw_decode(text)[0])
+    except (ValueError, RecursionError) as error:
+        raise InvalidNotificationError(
+            f"the body is not JSON: {error}", http_status=400, err_code=400
+        ) from error
+    if not isinstance(data, dict):
+        raise InvalidNotificationError(
+            "the body is not a JSON object", http_status=400, err_code=400
+        )
+    try:
+        request = SendMsgRequest.model_validate(_known_fields(data, SendMsgRequest))
+    except ValidationError as error:
+        raise InvalidNotificationError(_summary(error), http_status=400, err_code=400) from error
+    for name in ("contentType", "sessionType"):
+        if getattr(request, name) == 0:
+            raise InvalidNotificationError(f"{name} is required", http_status=400, err_code=400)
+    check_content(request.contentType, request.content)
+    return request
+
+
+def to_message(request: SendMsgRequest) -> MsgData:
+    """Make the message of a request, with new IDs and the present time."""
+    online_only = dict.fromkeys(("history", "persistent", "senderSync", "offlinePush"), False)
+    return MsgData(
+        sendID=request.sendID,
+        recvID=request.recvID,
+        clientMsgID=uuid.uuid4().hex,
+        serverMsgID=uuid.uuid4().hex,
+        senderPlatformID=request.senderPlatformID,
+        senderNickname=request.senderNickname,
+        senderFaceURL=request.senderFaceURL,
+        sessionType=(
+            NOTIFICATION if request.contentType == OA_NOTIFICATION else request.sessionType
+        ),
+        msgFrom=_FROM_SYSTEM,
+        contentType=request.contentType,
+        content=content_text(request.contentType, request.content),
+        sendTime=time.time_ns() // 1_000_000,
+        options=online_only if request.isOnlineOnly else {},
+        offlinePushInfo=request.offlinePushInfo,
+    )
+
+
+def example_request() -> dict[str, Any]:
+    """Return the article's example call: a document waits for an employee."""
+    file = resources.files("kafka_lab") / "data" / "example_notification.json"
+    example: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return example
+
+
+def _last_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object in which of equal keys the last counts, by place too."""
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        result.pop(key, None)
+        result[key] = value
+    return result
+
+
+def _no_constant(name: str) -> None:
+    """Refuse what Python's reader takes and JSON does not have.
+
+    Raises
+    ------
+    ValueError
+        Always.
+    """
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def _finite(number: str) -> float:
+    """Read a number that a float can hold.
+
+    Raises
+    ------
+    ValueError
+        It cannot.
+    """
+    value = float(number)
+    if math.isinf(value):
+        raise ValueError(f"the number {number[:20]} is too large")
+    return value
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_last_wins, parse_constant=_no_constant, parse_float=_finite
+)
+
+
+def _plain(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - JSON of any kind
+    """Return JSON data without half surrogate pairs (U+FFFD instead, as Go's reader does).
+
+    Raises
+    ------
+    ValueError
+        It is nested too deeply.
+    """
+    if depth > _DEEPEST:
+        raise ValueError(f"nested more than {_DEEPEST} levels deep")
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_plain(item, depth + 1) for item in value]
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item, depth + 1) for key, item in value.items()}
+    return value
+
+
+def _known_fields(data: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """Return the fields that the model knows, whatever the case of their names, without nulls."""
+    names = {name.lower(): name for name in model.model_fields}
+    known = {names[key.lower()]: value for key, value in data.items() if key.lower() in names}
+    push = known.get("offlinePushInfo")
+    if isinstance(push, dict):
+        known["offlinePushInfo"] = _known_fields(push, OfflinePushInfo)
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _summary(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, item['loc']))}: {item['msg']}"
+        for item in error.errors(include_url=False)
+    )

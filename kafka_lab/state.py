@@ -1,0 +1,206 @@
+"""What the cluster looks like at a moment: the fold of the events up to it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import reduce, singledispatch
+
+from kafka_lab import events as ev
+from kafka_lab.timeline import Timeline
+
+__all__ = ["ClusterState", "LiveState", "NodeState", "PartitionState", "broker_id", "broker_name"]
+
+
+@dataclass(frozen=True)
+class NodeState:
+    """One node.
+
+    Attributes
+    ----------
+    role : str
+        ``"zookeeper"`` or ``"broker"``.
+    port, pid : int
+        Where it listens on 127.0.0.1, and its process.
+    running : bool
+        Its process is there.
+    registered : bool
+        A broker's znode ``/brokers/ids/N`` is there. It outlives the process by up to a session timeout.
+    """
+
+    role: str
+    port: int = 0
+    pid: int = 0
+    running: bool = False
+    registered: bool = False
+
+
+@dataclass(frozen=True)
+class PartitionState:
+    """One partition, as ZooKeeper has it.
+
+    Attributes
+    ----------
+    replicas : tuple of str
+        Brokers, in assignment order.
+    leader : str or None
+        None while there is no leader.
+    leader_epoch : int
+        Grows by one with each election; -1 before the first.
+    isr : tuple of str
+        The in-sync replicas.
+    """
+
+    replicas: tuple[str, ...] = ()
+    leader: str | None = None
+    leader_epoch: int = -1
+    isr: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ClusterState:
+    """Nodes, controller and partitions at one moment; the fold of a timeline.
+
+    Examples
+    --------
+    >>> from kafka_lab.events import LeaderChanged
+    >>> state = ClusterState.after([LeaderChanged("chat", 0, "broker-1", None, 0)])
+    >>> state.topics["chat"][0].leader
+    'broker-1'
+    """
+
+    nodes: dict[str, NodeState] = field(default_factory=dict)
+    controller: str | None = None
+    topics: dict[str, dict[int, PartitionState]] = field(default_factory=dict)
+
+    @classmethod
+    def after(cls, events: Iterable[ev.Event], begin: ClusterState | None = None) -> ClusterState:
+        """Return the state after all of these events, beginning with ``begin`` (default: nothing)."""
+        return reduce(lambda state, event: _apply(event, state), events, begin or cls())
+
+    @property
+    def brokers(self) -> tuple[str, ...]:
+        """The names of the brokers, in the order of their ids."""
+        return tuple(
+            sorted((n for n, node in self.nodes.items() if node.role == "broker"), key=broker_id)
+        )
+
+
+def broker_id(node: str) -> int:
+    """Return the ``broker.id`` of a node.
+
+    Examples
+    --------
+    >>> broker_id("broker-12")
+    12
+    """
+    return int(node.removeprefix("broker-"))
+
+
+def broker_name(broker_id: int) -> str:
+    """Return the node name of a ``broker.id``, the reverse of :func:`broker_id`."""
+    return f"broker-{broker_id}"
+
+
+@singledispatch
+def _apply(event: ev.Event, state: ClusterState) -> ClusterState:  # noqa: ARG001
+    """Return the state after one more event; most events change nothing of it."""
+    return state
+
+
+def _with_node(state: ClusterState, name: str, **changes: object) -> ClusterState:
+    node = state.nodes.get(name, NodeState(role="broker"))
+    return replace(state, nodes={**state.nodes, name: replace(node, **changes)})  # type: ignore[arg-type]
+
+
+def _with_partition(
+    state: ClusterState, event: ev.PartitionEvent, **changes: object
+) -> ClusterState:
+    partitions = state.topics.get(event.topic, {})
+    changed = replace(partitions.get(event.partition, PartitionState()), **changes)  # type: ignore[arg-type]
+    return replace(
+        state, topics={**state.topics, event.topic: {**partitions, event.partition: changed}}
+    )
+
+
+@_apply.register
+def _(event: ev.NodeStarted, state: ClusterState) -> ClusterState:
+    return _with_node(
+        state, event.node, role=event.role, port=event.port, pid=event.pid, running=True
+    )
+
+
+@_apply.register
+def _(event: ev.NodeExited, state: ClusterState) -> ClusterState:
+    return _with_node(state, event.node, running=False)
+
+
+@_apply.register
+def _(event: ev.BrokerRegistered, state: ClusterState) -> ClusterState:
+    return _with_node(state, event.node, registered=True)
+
+
+@_apply.register
+def _(event: ev.BrokerLost, state: ClusterState) -> ClusterState:
+    return _with_node(state, event.node, registered=False)
+
+
+@_apply.register
+def _(event: ev.ControllerElected, state: ClusterState) -> ClusterState:
+    return replace(state, controller=event.node)
+
+
+@_apply.register
+def _(event: ev.ControllerLost, state: ClusterState) -> ClusterState:  # noqa: ARG001
+    return replace(state, controller=None)
+
+
+@_apply.register
+def _(event: ev.TopicCreated, state: ClusterState) -> ClusterState:
+    return replace(state, topics={**state.topics, event.topic: {}})
+
+
+@_apply.register
+def _(event: ev.TopicDeleted, state: ClusterState) -> ClusterState:
+    return replace(
+        state, topics={name: parts for name, parts in state.topics.items() if name != event.topic}
+    )
+
+
+@_apply.register
+def _(event: ev.ReplicasAssigned, state: ClusterState) -> ClusterState:
+    return _with_partition(state, event, replicas=event.replicas)
+
+
+@_apply.register
+def _(event: ev.LeaderChanged, state: ClusterState) -> ClusterState:
+    return _with_partition(state, event, leader=event.leader, leader_epoch=event.leader_epoch)
+
+
+@_apply.register
+def _(event: ev.IsrShrunk, state: ClusterState) -> ClusterState:
+    return _with_partition(state, event, isr=event.isr, leader_epoch=event.leader_epoch)
+
+
+@_apply.register
+def _(event: ev.IsrExpanded, state: ClusterState) -> ClusterState:
+    return _with_partition(state, event, isr=event.isr, leader_epoch=event.leader_epoch)
+
+
+class LiveState:
+    """The state of a timeline that still grows, folded once per event however often it is asked."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self._lock = threading.Lock()
+        self._state = ClusterState()
+        self._folded = 0
+
+    def now(self) -> ClusterState:
+        """Return the state after everything the timeline has now."""
+        with self._lock:
+            new = self._timeline.since(self._folded)
+            self._state = ClusterState.after(new, self._state)
+            self._folded += len(new)
+            return self._state

@@ -1,0 +1,50 @@
+"""A table that stands as text in a terminal and as HTML in a notebook."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from unicodedata import east_asian_width
+
+__all__ = ["Table"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows of text.
+
+    Examples
+    --------
+    >>> print(Table(("node", "state"), [("broker-1", "running")]).to_text())
+    node      state
+    broker-1  running
+    """
+
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+    def to_text(self) -> str:
+        """Return the table with its columns aligned."""
+        lines = [self.columns, *self.rows]
+        widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
+        return "\n".join(
+            "  ".join(
+                cell + " " * (width - _width(cell))
+                for cell, width in zip(line, widths, strict=True)
+            ).rstrip()
+            for line in lines
+        )
+
+    def to_html(self) -> str:
+        """Return the table as HTML; every cell is escaped."""
+        head = "".join(f'<th scope="col">{escape(name)}</th>' for name in self.columns)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
+            for row in self.rows
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _width(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)

@@ -1,0 +1,301 @@
+"""The one log: every event in the order in which the lab noticed it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from kafka_lab.errors import TimelineError, WaitTimeoutError
+from kafka_lab.events import EVENT_TYPES, Event
+
+__all__ = ["Timeline", "describe"]
+
+E = TypeVar("E", bound=Event)
+T = TypeVar("T")
+
+_FORMAT = "kafka_lab.timeline/1"
+_LAST_SEEN = 3  # events that a WaitTimeoutError quotes
+
+
+class Timeline:
+    """An append-only log of events on one monotonic clock, safe to use from any thread.
+
+    Examples
+    --------
+    >>> from kafka_lab.events import BrokerLost, BrokerRegistered
+    >>> timeline = Timeline()
+    >>> timeline.append(BrokerRegistered("broker-1")).seq
+    0
+    >>> timeline.append(BrokerLost("broker-1")).seq
+    1
+    >>> [event.subject for event in timeline.since(1)]
+    ['broker-1']
+    >>> timeline.find(BrokerLost, node="broker-1").seq
+    1
+    """
+
+    def __init__(self) -> None:
+        self.started_at = datetime.now(UTC)
+        self._origin = time.monotonic()
+        self._events: list[Event] = []
+        self._grown = threading.Condition()
+        self._followers: list[Callable[[Event], None]] = []
+        self._file: IO[str] | None = None
+        self._file_error: OSError | None = None
+
+    def now_s(self) -> float:
+        """Return the seconds since the timeline began."""
+        return time.monotonic() - self._origin
+
+    def append(self, event: E) -> E:
+        """Add a fact and return it with its ``seq`` and ``at_s``."""
+        with self._grown:
+            stamped = dataclasses.replace(event, seq=len(self._events), at_s=round(self.now_s(), 6))
+            self._events.append(stamped)
+            self._write(_line(stamped))
+            followers = tuple(self._followers)
+            self._grown.notify_all()
+        for follower in followers:
+            follower(stamped)
+        return stamped
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.since(0))
+
+    def __repr__(self) -> str:
+        return f"<Timeline: {len(self)} events in {self.now_s():.1f} s>"
+
+    def since(self, seq: int) -> list[Event]:
+        """Return the events from number ``seq`` on, as a list of their own."""
+        return self._events[max(seq, 0) :]
+
+    def find(self, kind: type[E], *, since: int = 0, **fields: object) -> E | None:
+        """Return the first event of a kind with these fields since number ``since``, or None."""
+        _check_fields(kind, fields)
+        return next(
+            (e for e in self.since(since) if isinstance(e, kind) and _matches(e, fields)), None
+        )
+
+    def wait_for(
+        self, kind: type[E], *, timeout_s: float, since: int | None = None, **fields: object
+    ) -> E:
+        """Return the first matching event, waiting for it if it has not happened yet.
+
+        Parameters
+        ----------
+        kind : type
+            The event's class.
+        timeout_s : float
+            How long to wait, in seconds.
+        since : int, optional
+            Look from this ``seq`` on; by default only at what comes after the call.
+        **fields
+            What the event's fields must equal.
+
+        Raises
+        ------
+        WaitTimeoutError
+            It did not happen; the error quotes what was last seen instead.
+        TypeError
+            The class has no such field.
+        """
+        _check_fields(kind, fields)
+        first = len(self) if since is None else since
+        checked = first
+
+        def look() -> E | None:
+            nonlocal checked
+            new = self.since(checked)
+            checked += len(new)
+            return next((e for e in new if isinstance(e, kind) and _matches(e, fields)), None)
+
+        asked = ", ".join(f"{name}={value!r}" for name, value in fields.items())
+        return self.wait_until(
+            look, timeout_s=timeout_s, expected=f"{kind.__name__}({asked})", since=first
+        )
+
+    def wait_until(
+        self, check: Callable[[], T | None], *, timeout_s: float, expected: str, since: int = 0
+    ) -> T:
+        """Return the first result of ``check`` that is not None, trying it again after each event.
+
+        Parameters
+        ----------
+        check : callable
+            Quick; whatever it raises ends the wait.
+        timeout_s : float
+            How long to wait, in seconds.
+        expected : str
+            What is waited for, for the error.
+        since : int, optional
+            The error quotes the last events from this ``seq`` on.
+
+        Raises
+        ------
+        WaitTimeoutError
+            The deadline passed.
+        """
+        begin = time.monotonic()
+        with self._grown:
+            while (result := check()) is None:
+                left = timeout_s - (time.monotonic() - begin)
+                if left <= 0:
+                    seen = "; ".join(map(describe, self.since(since)[-_LAST_SEEN:]))
+                    raise WaitTimeoutError(
+                        expected,
+                        waited_s=round(time.monotonic() - begin, 1),
+                        last_seen=seen or "nothing at all",
+                    )
+                self._grown.wait(left)
+        return result
+
+    def follow(self, follower: Callable[[Event], None]) -> Callable[[], None]:
+        """Call ``follower`` with each new event, and return what ends that.
+
+        The follower runs in the appending thread: it must be quick and must not raise.
+        """
+        with self._grown:
+            self._followers.append(follower)
+
+        def unfollow() -> None:
+            with self._grown:
+                if follower in self._followers:
+                    self._followers.remove(follower)
+
+        return unfollow
+
+    def save(self, path: str | Path) -> Path:
+        """Write the timeline as JSON lines, a header first; return the path."""
+        path = Path(path)
+        with path.open("w", encoding="utf-8") as file:
+            file.write(self._header())
+            file.writelines(map(_line, self.since(0)))
+        return path
+
+    def record(self, path: str | Path) -> Callable[[], None]:
+        """Write the events so far, and from now on each as it comes, to a file.
+
+        Returns
+        -------
+        callable
+            Ends the recording. It raises the OSError that ended it earlier, such as a full disk.
+        """
+        file = Path(path).open("w", encoding="utf-8", buffering=1)  # noqa: SIM115 - lives on
+        with self._grown:
+            self._file, self._file_error = file, None
+            self._write(self._header())
+            for event in self._events:
+                self._write(_line(event))
+
+        def stop() -> None:
+            with self._grown:
+                self._file = None
+            file.close()
+            if self._file_error is not None:
+                raise self._file_error
+
+        return stop
+
+    def _write(self, line: str) -> None:
+        """Add a line to the recording, if there is one: a full disk ends it, not the cluster."""
+        if self._file is None or self._file_error is not None:
+            return
+        try:
+            self._file.write(line)
+        except OSError as error:
+            self._file_error = error
+
+    @classmethod
+    def load(cls, path: str | Path) -> Timeline:
+        """Read a recording.
+
+        Raises
+        ------
+        TimelineError
+            It is not a recording, or a line of it cannot be read.
+        """
+        path = Path(path)
+        timeline = cls()
+        with path.open(encoding="utf-8") as file:
+            header = _parse(path, 1, file.readline())
+            if header.get("format") != _FORMAT:
+                raise TimelineError(
+                    f"{path}, line 1: not a recording of kafka_lab (expected the format {_FORMAT!r})"
+                )
+            timeline.started_at = datetime.fromisoformat(header["started_at"])
+            for number, line in enumerate(file, start=2):
+                data = _parse(path, number, line)
+                name = data.pop("event", None)
+                if name not in EVENT_TYPES:
+                    raise TimelineError(f"{path}, line {number}: unknown event {name!r}")
+                try:
+                    timeline._events.append(EVENT_TYPES[name].from_dict(data))
+                except TypeError as error:
+                    raise TimelineError(f"{path}, line {number}: {error}") from error
+        return timeline
+
+    def _header(self) -> str:
+        return json.dumps({"format": _FORMAT, "started_at": self.started_at.isoformat()}) + "\n"
+
+
+def describe(event: Event) -> str:
+    """Return an event as one readable line.
+
+    Examples
+    --------
+    >>> from kafka_lab.events import LeaderChanged
+    >>> describe(LeaderChanged("chat", 0, "broker-2", "broker-1", 1, at_s=1.5))
+    '1.500 s LeaderChanged chat-0 leader=broker-2 previous=broker-1 leader_epoch=1'
+    """
+    hidden = {"seq", "at_s", "topic", "partition", "node", "clientMsgID", "offset"}
+    details = " ".join(
+        f"{field.name}={_plain(getattr(event, field.name))}"
+        for field in dataclasses.fields(event)
+        if field.name not in hidden
+    )
+    return f"{event.at_s:.3f} s {type(event).__name__} {event.subject} {details}".rstrip()
+
+
+def _plain(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _line(event: Event) -> str:
+    return json.dumps(event.to_dict(), ensure_ascii=False) + "\n"
+
+
+def _parse(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        data = json.loads(line)
+    except ValueError as error:
+        raise TimelineError(f"{path}, line {number}: not JSON ({error})") from error
+    if not isinstance(data, dict):
+        raise TimelineError(f"{path}, line {number}: expected a JSON object, not {line[:40]!r}")
+    return data
+
+
+def _check_fields(kind: type[Event], fields: dict[str, object]) -> None:
+    """Refuse a field that no event of the kind has: it would be waited for in vain.
+
+    Raises
+    ------
+    TypeError
+        There is such a field.
+    """
+    names = sorted(field.name for field in dataclasses.fields(kind))
+    for name in fields:
+        if name not in names:
+            raise TypeError(f"{kind.__name__} has no field {name!r}; it has {names}")
+
+
+def _matches(event: Event, fields: dict[str, object]) -> bool:
+    return all(getattr(event, name) == value for name, value in fields.items())
