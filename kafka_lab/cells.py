@@ -47,3 +47,9 @@ def replace(closer: Callable[[], object]) -> int:
         close()
     _closers.setdefault(now, []).append(closer)
     return len(closers)
+
+
+def in_kernel() -> bool:
+    """Tell whether this runs in a notebook's kernel, without importing IPython."""
+    module = sys.modules.get("IPython")
+    return module is not None and hasattr(module.get_ipython(), "kernel")

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from kafka_lab import cells
+from kafka_lab.cluster.config import min_insync_replicas
 from kafka_lab.cluster.config import profile as profile_named
 from kafka_lab.cluster.distribution import prepare
 from kafka_lab.errors import ClosedError, ConfigurationError
@@ -146,6 +147,7 @@ class Lab:
             assembly.closers.close("the lab")
         finally:
             assembly.cluster.close()
+            self.timeline.end()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -462,15 +464,14 @@ class Lab:
             The lab does not run.
         """
         if self._openim is None:
-            from kafka_lab.openim.service import MESSAGES_TOPIC, PARTITIONS, OpenIM
+            from kafka_lab.openim.pipeline import MESSAGES_TOPIC
+            from kafka_lab.openim.service import PARTITIONS, OpenIM
 
             running = self._running
             if MESSAGES_TOPIC not in self.state.topics:
-                copies = min(2, len(self.brokers))
+                enough = str(min_insync_replicas(len(self.brokers)))
                 self.create_topic(
-                    MESSAGES_TOPIC,
-                    partitions=PARTITIONS,
-                    config={"min.insync.replicas": str(copies)},
+                    MESSAGES_TOPIC, partitions=PARTITIONS, config={"min.insync.replicas": enough}
                 )
             service = OpenIM(
                 self.timeline,

@@ -26,6 +26,13 @@ _LAST_SEEN = 3  # events that a WaitTimeoutError quotes
 class Timeline:
     """An append-only log of events on one monotonic clock, safe to use from any thread.
 
+    Attributes
+    ----------
+    started_at : datetime.datetime
+        The wall-clock time at which ``at_s`` is 0.
+    ended : bool
+        True when nothing more will be added: the lab is closed, or this is a recording.
+
     Examples
     --------
     >>> from kafka_lab.events import BrokerLost, BrokerRegistered
@@ -42,10 +49,11 @@ class Timeline:
 
     def __init__(self) -> None:
         self.started_at = datetime.now(UTC)
+        self.ended = False
         self._origin = time.monotonic()
         self._events: list[Event] = []
         self._grown = threading.Condition()
-        self._followers: list[Callable[[Event], None]] = []
+        self._followers: list[Callable[[], object]] = []
         self._file: IO[str] | None = None
         self._file_error: OSError | None = None
 
@@ -62,7 +70,7 @@ class Timeline:
             followers = tuple(self._followers)
             self._grown.notify_all()
         for follower in followers:
-            follower(stamped)
+            follower()
         return stamped
 
     def __len__(self) -> int:
@@ -158,8 +166,8 @@ class Timeline:
                 self._grown.wait(left)
         return result
 
-    def follow(self, follower: Callable[[Event], None]) -> Callable[[], None]:
-        """Call ``follower`` with each new event, and return what ends that.
+    def follow(self, follower: Callable[[], object]) -> Callable[[], None]:
+        """Call ``follower`` after each new event and at the end, and return what ends that.
 
         The follower runs in the appending thread: it must be quick and must not raise.
         """
@@ -172,6 +180,14 @@ class Timeline:
                     self._followers.remove(follower)
 
         return unfollow
+
+    def end(self) -> None:
+        """Say that nothing more will happen; what follows the timeline may stop."""
+        with self._grown:
+            self.ended = True
+            followers = tuple(self._followers)
+        for follower in followers:
+            follower()
 
     def save(self, path: str | Path) -> Path:
         """Write the timeline as JSON lines, a header first; return the path."""
@@ -241,6 +257,7 @@ class Timeline:
                     timeline._events.append(EVENT_TYPES[name].from_dict(data))
                 except TypeError as error:
                     raise TimelineError(f"{path}, line {number}: {error}") from error
+        timeline.ended = True
         return timeline
 
     def _header(self) -> str:

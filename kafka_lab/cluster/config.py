@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kafka_lab.errors import ConfigurationError
 
-__all__ = ["PROFILES", "Profile", "broker_properties", "profile", "to_text", "zookeeper_properties"]
+__all__ = ["PROFILES", "Profile", "broker_properties", "min_insync_replicas", "profile", "to_text", "zookeeper_properties"]
 
 HOST = "127.0.0.1"  # everything listens here and nowhere else
 LOG4J = """\
@@ -61,7 +61,7 @@ PROFILES = {
                 "controlled.shutdown.retry.backoff.ms": "100",
                 # A preferred-leader election is the learner's act, not a timer's.
                 "auto.leader.rebalance.enable": "false",
-                # acks=all means at least two copies.
+                # acks=all means at least two copies (see min_insync_replicas).
                 "min.insync.replicas": "2",
                 # A consumer group's first members need not wait for more.
                 "group.initial.rebalance.delay.ms": "0",
@@ -133,7 +133,7 @@ def broker_properties(
         "offsets.topic.num.partitions": "3",
         "transaction.state.log.replication.factor": copies,
         "transaction.state.log.num.partitions": "3",
-        "transaction.state.log.min.isr": str(min(2, brokers)),
+        "transaction.state.log.min.isr": str(min_insync_replicas(brokers)),
         # Small buffers and few threads: four JVMs share a laptop.
         "num.network.threads": "2",
         "num.io.threads": "4",
@@ -142,9 +142,20 @@ def broker_properties(
         "log.index.size.max.bytes": "1048576",
         **profile.broker,
     }
-    if brokers == 1 and "min.insync.replicas" in settings:
-        settings["min.insync.replicas"] = "1"
+    if "min.insync.replicas" in settings:
+        settings["min.insync.replicas"] = str(min_insync_replicas(brokers))
     return settings
+
+
+def min_insync_replicas(brokers: int) -> int:
+    """Return how many in-sync replicas acks=all needs: two, but fewer where one broker down would stop it all.
+
+    Examples
+    --------
+    >>> [min_insync_replicas(brokers) for brokers in (1, 2, 3, 5)]
+    [1, 1, 2, 2]
+    """
+    return max(1, min(2, brokers - 1))
 
 
 def to_text(properties: Mapping[str, str]) -> str:

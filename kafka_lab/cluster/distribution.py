@@ -20,7 +20,7 @@ from importlib import resources
 from pathlib import Path
 
 import platformdirs
-from jgo.env import LockFile
+from jgo.env import LockedDependency, LockFile
 from jgo.maven import MavenContext
 
 from kafka_lab.errors import ConfigurationError, DistributionError
@@ -54,6 +54,8 @@ class Distribution:
         What runs it.
     jars : tuple of pathlib.Path
         The class path; every file has been checked.
+    repository : pathlib.Path
+        The folder in which they are.
     fingerprint : str
         Changes whenever Java or a jar does.
     """
@@ -61,6 +63,7 @@ class Distribution:
     kafka: str
     java: Java
     jars: tuple[Path, ...]
+    repository: Path
     fingerprint: str
 
     @property
@@ -115,8 +118,8 @@ def prepare(report: Report = silent) -> Distribution:
     ]
     if missing:
         _download(missing, repository, report)
-    digest = hashlib.sha256(repr((java, sorted(checksums.values()))).encode())
-    return Distribution(KAFKA_VERSION, java, tuple(checksums), digest.hexdigest()[:16])
+    digest = hashlib.sha256(repr((java, [*checksums.values()])).encode())
+    return Distribution(KAFKA_VERSION, java, tuple(checksums), repository, digest.hexdigest()[:16])
 
 
 def find_java() -> Java:
@@ -169,9 +172,9 @@ def _lock() -> LockFile:
         return LockFile.load(path)
 
 
-def _jar_path(jar: object) -> Path:
+def _jar_path(jar: LockedDependency) -> Path:
     """Return a jar's path in a Maven repository, relative to its top."""
-    group, artifact, version = jar.groupId, jar.artifactId, jar.version  # type: ignore[attr-defined]
+    group, artifact, version = jar.groupId, jar.artifactId, jar.version
     return Path(*group.split("."), artifact, version, f"{artifact}-{version}.jar")
 
 
@@ -184,7 +187,7 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
-def _download(jars: list[object], repository: Path, report: Report) -> None:
+def _download(jars: list[LockedDependency], repository: Path, report: Report) -> None:
     """Bring jars into the repository: each appears there whole and checked, or not at all.
 
     Raises
@@ -214,11 +217,11 @@ def _download(jars: list[object], repository: Path, report: Report) -> None:
             pool.shutdown(cancel_futures=True)
 
 
-def _fetcher(context: MavenContext, repository: Path) -> Callable[[object], None]:
-    def fetch(jar: object) -> None:
-        group, name, version = jar.groupId, jar.artifactId, jar.version  # type: ignore[attr-defined]
+def _fetcher(context: MavenContext, repository: Path) -> Callable[[LockedDependency], None]:
+    def fetch(jar: LockedDependency) -> None:
+        group, name, version = jar.groupId, jar.artifactId, jar.version
         path = context.project(group, name).at_version(version).artifact().resolve()
-        if _sha256(path) != jar.sha256:  # type: ignore[attr-defined]
+        if _sha256(path) != jar.sha256:
             raise DistributionError(
                 f"{path.name} from the registry is not the file that the lock file names "
                 "(its SHA-256 differs): do not use it; is a proxy changing what you download?"

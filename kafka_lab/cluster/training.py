@@ -43,7 +43,7 @@ def java_options(
     key = hashlib.sha256(f"{distribution.fingerprint} {JAVA_OPTIONS}".encode()).hexdigest()[:16]
     folder = cache_folder() / "aot" / key
     if not folder.exists():
-        report("Preparing a fast start (once)")
+        report("Preparing a fast start (once)", 0, 0)
         _make(folder, distribution)
     return {
         role: [f"-XX:AOTCache={path}"] for role, path in _files(folder).items() if path.exists()

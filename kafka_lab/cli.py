@@ -1,0 +1,226 @@
+"""The command ``kafka-lab``."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as RichTable
+
+from kafka_lab.cluster.config import PROFILES
+from kafka_lab.errors import KafkaLabError
+from kafka_lab.progress import visible
+from kafka_lab.table import Table
+
+if TYPE_CHECKING:
+    from kafka_lab.demo import Teller
+    from kafka_lab.lab import Lab
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="A real local Kafka cluster to learn with, to break and to watch.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Run the command; end with 0 for success, 1 for an error that is explained, 130 after Ctrl-C."""
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, _interrupt)  # as orderly an end as Ctrl-C
+    try:
+        app()
+    except KafkaLabError as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
+        sys.exit(1)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """Turn a signal into what Ctrl-C raises.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Always.
+    """
+    raise KeyboardInterrupt
+
+
+@app.command()
+def demo(
+    brokers: Annotated[int, typer.Option(min=2, max=9, help="How many Kafka brokers.")] = 3,
+    profile: Annotated[
+        str, typer.Option(help=f"How fast failures are noticed: {' or '.join(PROFILES)}.")
+    ] = "lab",
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the lab running at the end, until Ctrl-C.")
+    ] = False,
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the timeline to FILE, as JSON lines.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON and nothing else.")
+    ] = False,
+) -> None:
+    """Send a notification through Kafka, kill the leader of its partition, and send again.
+
+    Starts ZooKeeper and real Kafka brokers on this machine and stops them at the end. The first run
+    downloads Kafka (about 50 MB).
+    """
+    from kafka_lab.demo import Demonstration, checks, times
+    from kafka_lab.lab import Lab
+
+    teller: Teller = _Quiet() if as_json else _Terminal()
+    lab = Lab(brokers=brokers, profile=profile)
+    stop_recording = lab.timeline.record(record) if record else None
+    try:
+        with teller.step(f"Starting ZooKeeper and {brokers} Kafka brokers"):
+            lab.start()
+        teller.show("The cluster: ordinary processes of this machine", lab.nodes())
+        report = Demonstration(lab, teller).run()
+        teller.show("Measured", times(report))
+        teller.show("The account", checks(report))
+        if as_json:
+            typer.echo(json.dumps(report.to_dict(), ensure_ascii=False, indent=2))
+        if keep:
+            _wait_for_ctrl_c(lab, teller)
+    finally:
+        with teller.step("Stopping the brokers and ZooKeeper"):
+            lab.close()
+        if stop_recording:
+            stop_recording()
+    teller.say(
+        "Everything was delivered, once and in order. Next: kafka-lab notebook"
+        if report.ok
+        else "Not everything was as it should be: see the account above."
+    )
+    raise typer.Exit(0 if report.ok else 1)
+
+
+def _wait_for_ctrl_c(lab: Lab, teller: Teller) -> None:
+    """Say how to reach the lab, and return at Ctrl-C."""
+    openim = lab.openim()
+    teller.show(
+        "The lab is yours, until Ctrl-C",
+        Table(
+            ("what", "where"),
+            [
+                ("bootstrap servers", ",".join(lab.bootstrap_servers)),
+                ("ZooKeeper", lab.zookeeper_connect),
+                ("gateway", f"{openim.url}/docs"),
+                ("an administrator's token", openim.token()),
+            ],
+        ),
+    )
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        return
+
+
+@app.command()
+def notebook(
+    folder: Annotated[
+        Path, typer.Argument(help="Your copies of the notebooks; what is there already is kept.")
+    ] = Path("kafka-lab-notebooks"),
+    browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of JupyterLab.")] = 8888,
+) -> None:
+    """Open the notebooks in JupyterLab, on 127.0.0.1, as copies of your own."""
+    from kafka_lab.notebooks_folder import copy_notebooks
+
+    added = copy_notebooks(folder)
+    Console().print(f"{len(added)} notebooks copied to {folder.resolve()}", highlight=False)
+    command = [
+        sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder.resolve()}",
+        "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", f"--ServerApp.open_browser={browser}",
+        "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]  # fmt: skip
+    raise typer.Exit(_run_to_its_end(command))
+
+
+def _run_to_its_end(command: list[str]) -> int:
+    """Run a program that shares our terminal; Ctrl-C is for it, and we stay until it has ended."""
+    with subprocess.Popen(command) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                process.terminate()
+
+
+@app.command()
+def fetch() -> None:
+    """Download Kafka now, so that labs start without a network.
+
+    To prepare a machine that has none, run this on another one of its kind and copy the folder that it names.
+    """
+    from kafka_lab.cluster.distribution import prepare
+    from kafka_lab.cluster.training import java_options
+
+    with visible() as report:
+        distribution = prepare(report)
+        java_options(distribution, report)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"Kafka {distribution.kafka}: {len(distribution.jars)} jars, each checked")
+    console.print(f"Java {distribution.java.version}: {distribution.java.path}")
+    console.print(f"Copy this folder to prepare another machine: {distribution.repository}")
+
+
+class _Terminal:
+    """Tells on standard output: with spinners in a terminal, in plain lines elsewhere."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+    @contextmanager
+    def step(self, text: str) -> Iterator[None]:
+        """Show that something is being done, and then how long it took."""
+        begin = monotonic()
+        with visible() as report:
+            report(text, 0, 0)
+            yield
+        self._console.print(f"[green]✓[/] {escape(text)} [dim]({monotonic() - begin:.1f} s)[/]")
+
+    def say(self, text: str) -> None:
+        """Say one line."""
+        self._console.print(escape(text))
+
+    def show(self, title: str, table: Table) -> None:
+        """Show a table."""
+        if not self._console.is_terminal:
+            self._console.print(escape(f"{title}\n{table.to_text()}"))
+            return
+        drawn = RichTable(title=title, title_justify="left", title_style="bold")
+        for name in table.columns:
+            drawn.add_column(name, overflow="fold")
+        for row in table.rows:
+            drawn.add_row(*map(escape, row))
+        self._console.print(drawn)
+
+
+class _Quiet:
+    """Tells nothing: the result is for a machine."""
+
+    @contextmanager
+    def step(self, text: str) -> Iterator[None]:  # noqa: ARG002
+        """Do it."""
+        yield
+
+    def say(self, text: str) -> None:
+        """Say nothing."""
+
+    def show(self, title: str, table: Table) -> None:
+        """Show nothing."""

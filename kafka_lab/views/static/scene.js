@@ -1,0 +1,123 @@
+// Draws a scene, {size, title, desc, table, layers, items: {key: [layer, element]}}, and patches it by key when another comes.
+// An element is [tag, attributes, text | elements]. Nothing is ever parsed as HTML: message text is untrusted.
+const SVG = "http://www.w3.org/2000/svg";
+const TAGS = new Set(["g", "rect", "path", "text", "title"]);
+
+export function same(a, b) {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+function setAttribute(node, name, value) {
+  if (!name.startsWith("on") && name !== "href") node.setAttribute(name, value);
+}
+
+export function build([tag, attributes, body]) {
+  if (!TAGS.has(tag)) throw new Error(`a scene may not hold <${tag}>`);
+  const node = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) setAttribute(node, name, value);
+  if (typeof body === "string") node.textContent = body;
+  else node.append(...body.map(build));
+  return node;
+}
+
+// Changes a node from one element to another, keeping the node (and the focus on it) where the tag stays.
+function patch(node, before, after) {
+  if (before[0] !== after[0]) {
+    const fresh = build(after);
+    node.replaceWith(fresh);
+    return fresh;
+  }
+  for (const [name, value] of Object.entries(after[1])) if (before[1][name] !== value) setAttribute(node, name, value);
+  for (const name of Object.keys(before[1])) if (!(name in after[1])) node.removeAttribute(name);
+  const [old, now] = [before[2], after[2]];
+  if (typeof now === "string") {
+    if (old !== now) node.textContent = now;
+  } else if (typeof old === "string" || old.length !== now.length) {
+    node.replaceChildren(...now.map(build));
+  } else {
+    const children = [...node.children];
+    now.forEach((element, i) => patch(children[i], old[i], element));
+  }
+  return node;
+}
+
+function cell(tag, text) {
+  const node = document.createElement(tag);
+  node.textContent = text;
+  if (tag === "th") node.scope = "col";
+  return node;
+}
+
+function fillTable(table, { columns, rows }) {
+  const line = (tag, cells) => {
+    const row = document.createElement("tr");
+    row.append(...cells.map((text) => cell(tag, text)));
+    return row;
+  };
+  table.replaceChildren(line("th", columns), ...rows.map((row) => line("td", row)));
+}
+
+function render({ model, el }) {
+  el.classList.add("kafka-lab");
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("role", "group");
+  const details = document.createElement("details");
+  const table = document.createElement("table");
+  details.append(cell("summary", "As text"), table);
+  el.append(svg, details);
+  const layers = new Map();
+  const shown = new Map();
+  let shownTable = null;
+  let queued = false;
+
+  const layer = (name) => {
+    if (!layers.has(name)) {
+      const group = document.createElementNS(SVG, "g");
+      layers.set(name, group);
+      svg.append(group);
+    }
+    return layers.get(name);
+  };
+  const draw = () => {
+    queued = false;
+    const scene = model.get("scene");
+    if (!scene.size) return;
+    svg.setAttribute("viewBox", `0 0 ${scene.size[0]} ${scene.size[1]}`);
+    svg.style.maxWidth = `${scene.size[0]}px`;
+    svg.setAttribute("aria-label", `${scene.title}. ${scene.desc}`);
+    scene.layers.forEach(layer);
+    for (const [key, item] of shown) {
+      if (!(key in scene.items) || scene.items[key][0] !== item.layer) {
+        item.node.remove();
+        shown.delete(key);
+      }
+    }
+    for (const [key, [name, element]] of Object.entries(scene.items)) {
+      const item = shown.get(key);
+      if (!item) {
+        const node = build(element);
+        layer(name).append(node);
+        shown.set(key, { node, element, layer: name });
+      } else if (!same(item.element, element)) {
+        item.node = patch(item.node, item.element, element);
+        item.element = element;
+      }
+    }
+    if (details.open && shownTable !== scene.table) {
+      fillTable(table, scene.table);
+      shownTable = scene.table;
+    }
+  };
+  const queue = () => {
+    if (!queued) {
+      queued = true;
+      requestAnimationFrame(draw); // at most one change of the page per frame
+    }
+  };
+  details.addEventListener("toggle", draw);
+  draw();
+  model.on("change:scene", queue);
+  return () => model.off("change:scene", queue);
+}
+
+export default { render };
