@@ -63,10 +63,10 @@ def assemble(
         A node exited, or was not ready in time.
     """
     options = java_options(distribution, report)
-    for tries_left in reversed(range(_TRIES)):
-        cluster = LocalCluster(
-            timeline, distribution, brokers=brokers, profile=profile, java_options=options
-        )
+    tries_left = _TRIES
+    while True:
+        tries_left -= 1
+        cluster = LocalCluster(timeline, distribution, brokers=brokers, profile=profile, java_options=options)
         closers = Closers()
         try:
             return _start(timeline, state, cluster, profile, closers, report)
@@ -77,7 +77,6 @@ def assemble(
             cluster.close(keep_logs=isinstance(error, NodeStartError) and not again)
             if not again:
                 raise
-    raise AssertionError("the last try returns or raises")
 
 
 def _start(
@@ -103,9 +102,7 @@ def _start(
         report("Waiting for the brokers to register in ZooKeeper", len(there), len(brokers))
         return True if there == brokers and now.controller else None
 
-    timeline.wait_until(
-        registered, timeout_s=_START_S, expected="all brokers registered", since=begin
-    )
+    timeline.wait_until(registered, timeout_s=_START_S, expected="all brokers registered", since=begin)
     for name in brokers:
         cluster.wait_until_answers(name, _START_S)
     report("Waiting for the first acknowledgement by all replicas", 0, 0)
@@ -119,8 +116,9 @@ def _start(
 def _wait_until_acknowledged(admin: KafkaAdminClient, brokers: int) -> None:
     """Wait until the metadata list all brokers and the whole path of an acks=all write works.
 
-    The write is an offset commit: the group coordinator appends it to ``__consumer_offsets`` and answers when all
-    in-sync replicas have it (``offsets.commit.required.acks`` is -1). So no topic of ours is left behind.
+    The write is an offset commit: the group coordinator appends it to ``__consumer_offsets`` and answers
+    when all in-sync replicas have it (``offsets.commit.required.acks`` is -1). So no topic of ours is left
+    behind.
 
     Raises
     ------
@@ -141,9 +139,7 @@ def _wait_until_acknowledged(admin: KafkaAdminClient, brokers: int) -> None:
         except KafkaError as error:
             answer = repr(error)
         if time.monotonic() > deadline:
-            raise WaitTimeoutError(
-                "an acknowledgement by all replicas", waited_s=_START_S, last_seen=answer
-            )
+            raise WaitTimeoutError("an acknowledgement by all replicas", waited_s=_START_S, last_seen=answer)
         pause.wait(_POLL_S)
 
 

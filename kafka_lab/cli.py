@@ -78,7 +78,7 @@ def demo(
 
     Starts ZooKeeper and real Kafka brokers on this machine and stops them at the end. The first run
     downloads Kafka (about 50 MB).
-    """
+    """  # noqa: DOC501 - this text is the command's help
     from kafka_lab.demo import Demonstration, checks, times
     from kafka_lab.lab import Lab
 
@@ -138,7 +138,7 @@ def notebook(
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of JupyterLab.")] = 8888,
 ) -> None:
-    """Open the notebooks in JupyterLab, on 127.0.0.1, as copies of your own."""
+    """Open the notebooks in JupyterLab, on 127.0.0.1, as copies of your own."""  # noqa: DOC501 - as above
     from kafka_lab.notebooks_folder import copy_notebooks
 
     added = copy_notebooks(folder)

@@ -17,9 +17,7 @@ from kafka_lab.timeline import Timeline
 
 __all__ = ["Clients", "LabConsumer", "LabProducer"]
 
-logging.getLogger("kafka").addHandler(
-    logging.NullHandler()
-)  # a broker that is down is no news here
+logging.getLogger("kafka").addHandler(logging.NullHandler())  # a broker that is down is no news here
 
 _TEXT = 120  # characters of a key or value that the timeline keeps
 _CLOSE_S = 2.0
@@ -54,9 +52,7 @@ class LabProducer(KafkaProducer):  # type: ignore[misc] # kafka-python has no ty
             )
 
         def failed(error: BaseException) -> None:
-            self._lab_timeline.append(
-                RecordFailed(topic, self._lab_name, number, type(error).__name__)
-            )
+            self._lab_timeline.append(RecordFailed(topic, self._lab_name, number, type(error).__name__))
 
         future.add_callback(acknowledged)
         future.add_errback(failed)
@@ -126,9 +122,7 @@ class Clients:
         self._open.add(lambda: producer.close(timeout=_CLOSE_S))
         return producer
 
-    def consumer(
-        self, *topics: str, group_id: str | None = None, **settings: object
-    ) -> LabConsumer:
+    def consumer(self, *topics: str, group_id: str | None = None, **settings: object) -> LabConsumer:
         """Return a consumer that begins at the earliest record and commits only when told to."""
         defaults = {
             "client_id": self._name("consumer"),
@@ -140,9 +134,7 @@ class Clients:
             "heartbeat_interval_ms": 500,
             "metadata_max_age_ms": 5000,
         }
-        consumer = LabConsumer(
-            self._timeline, *topics, **{**self._settings, **defaults, **settings}
-        )
+        consumer = LabConsumer(self._timeline, *topics, **{**self._settings, **defaults, **settings})
         self._open.add(lambda: consumer.close(autocommit=False, timeout_ms=int(_CLOSE_S * 1000)))
         return consumer
 

@@ -56,8 +56,8 @@ class Report:
     killed : str
         The broker that was killed: it led the notification's partition.
     session_expired_s, leader_elected_s, acknowledged_s, stored_s : float
-        Seconds from the kill until its session expired in ZooKeeper; the partition had a new leader; a notification to
-        the same employee was acknowledged again; and was in their inbox.
+        Seconds from the kill until its session expired in ZooKeeper; the partition had a new leader; a
+        notification to the same employee was acknowledged again; and was in their inbox.
     in_sync_again_s : float
         Seconds from the broker's new start until it was an in-sync replica of the partition again.
     delivered : bool
@@ -180,9 +180,7 @@ class Demonstration:
         expected = (self._example["senderNickname"], content["notificationName"], content["text"])
         return stored, (message.nickname, message.title, message.text) == expected
 
-    def _kill_leader(
-        self, first: NotificationStored
-    ) -> tuple[FaultStarted, BrokerLost, LeaderChanged]:
+    def _kill_leader(self, first: NotificationStored) -> tuple[FaultStarted, BrokerLost, LeaderChanged]:
         """Kill the leader of the partition that the example went to; return what followed."""
         lab, tell = self._lab, self._tell
         victim = lab.state.topics[first.topic][first.partition].leader or first.topic
@@ -193,9 +191,7 @@ class Demonstration:
         killed = lab.wait_for(FaultStarted, node=victim)
         expired = lab.wait_for(BrokerLost, node=victim, timeout_s=_WAIT_S)
         tell.say(f"{_after(killed, expired)}  ZooKeeper: the session of {victim} has expired")
-        elected = lab.wait_for(
-            LeaderChanged, topic=first.topic, partition=first.partition, timeout_s=_WAIT_S
-        )
+        elected = lab.wait_for(LeaderChanged, topic=first.topic, partition=first.partition, timeout_s=_WAIT_S)
         moved = lab.timeline.find(ControllerElected, since=killed.seq)
         if moved is not None:
             tell.say(f"{_after(killed, moved)}  ZooKeeper: {moved.node} is the controller now")

@@ -38,6 +38,7 @@ __all__ = [
     "NotificationError",
     "TimelineError",
     "WaitTimeoutError",
+    "unknown",
 ]
 
 
@@ -46,19 +47,19 @@ class KafkaLabError(Exception):
 
 
 class ConfigurationError(KafkaLabError, ValueError):
-    """An argument, a profile or the machine's set-up is not what the lab needs.
+    """An argument, a profile or the machine's set-up is not what the lab needs."""
+
+
+def unknown(kind: str, value: object, valid: Iterable[object]) -> str:
+    """Return the message for a name that does not exist, with those that do.
 
     Examples
     --------
-    >>> str(ConfigurationError.unknown("profile", "fsat", ["lab", "kafka-defaults"]))
+    >>> unknown("profile", "fsat", ["lab", "kafka-defaults"])
     "there is no profile 'fsat'; choose one of: lab, kafka-defaults"
     """
-
-    @classmethod
-    def unknown(cls, kind: str, value: object, valid: Iterable[object]) -> ConfigurationError:
-        """Make the error for a name that does not exist, naming those that do."""
-        names = ", ".join(str(name) for name in valid) or "(there are none yet)"
-        return cls(f"there is no {kind} {value!r}; choose one of: {names}")
+    names = ", ".join(map(str, valid)) or "(there are none yet)"
+    return f"there is no {kind} {value!r}; choose one of: {names}"
 
 
 class DistributionError(ConfigurationError):

@@ -83,7 +83,7 @@ class Event:
             if name not in hints:
                 raise TypeError(f"{cls.__name__} has no field {name!r}")
             values[name] = _checked(cls.__name__, name, value, hints[name])
-        return cls(**values)
+        return cls(**values)  # type: ignore[arg-type] # checked above
 
 
 @dataclass(frozen=True)
@@ -374,9 +374,7 @@ def _all_subclasses(cls: type[Event]) -> list[type[Event]]:
 
 #: Event classes by name, as a recording spells them.
 EVENT_TYPES: dict[str, type[Event]] = {
-    cls.__name__: cls
-    for cls in _all_subclasses(Event)
-    if cls.__name__ in __all__ and cls is not Event
+    cls.__name__: cls for cls in _all_subclasses(Event) if cls.__name__ in __all__ and cls is not Event
 }
 
 
@@ -385,7 +383,13 @@ def _field_types(cls: type[Event]) -> dict[str, Any]:
 
 
 def _checked(event: str, name: str, value: object, expected: Any) -> object:  # noqa: ANN401
-    """Return the JSON value as the field's type; lists become tuples."""
+    """Return the JSON value as the field's type; lists become tuples.
+
+    Raises
+    ------
+    TypeError
+        It is of another type.
+    """
     if typing.get_origin(expected) is tuple:
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return tuple(value)

@@ -55,16 +55,13 @@ class Faults:
         ------
         FaultError
             It runs.
-        NodeStartError
-            It exited, or did not answer in time.
-        WaitTimeoutError
-            The old session did not expire, or the broker did not register, in time.
+        KafkaLabError
+            It exited or did not answer in time (NodeStartError), or its old session did not expire
+            (WaitTimeoutError). It is down then, as before.
         """
         node = self._cluster.node(name)
         if node.process.running:
-            raise FaultError(
-                f"{name} runs (process {node.process.pid}): there is nothing to restart"
-            )
+            raise FaultError(f"{name} runs (process {node.process.pid}): there is nothing to restart")
         if node.role == "broker":
             self._timeline.wait_until(
                 lambda: True if not self._state.now().nodes[name].registered else None,
@@ -76,9 +73,7 @@ class Faults:
         try:
             self._cluster.wait_until_answers(name, timeout_s)
             if node.role == "broker":
-                self._timeline.wait_for(
-                    BrokerRegistered, node=name, since=begin, timeout_s=timeout_s
-                )
+                self._timeline.wait_for(BrokerRegistered, node=name, since=begin, timeout_s=timeout_s)
         except KafkaLabError:
             self._cluster.kill_node(name)
             raise

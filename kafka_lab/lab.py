@@ -14,7 +14,7 @@ from kafka_lab import cells
 from kafka_lab.cluster.config import min_insync_replicas
 from kafka_lab.cluster.config import profile as profile_named
 from kafka_lab.cluster.distribution import prepare
-from kafka_lab.errors import ClosedError, ConfigurationError
+from kafka_lab.errors import ClosedError, ConfigurationError, unknown
 from kafka_lab.events import Event
 from kafka_lab.progress import visible
 from kafka_lab.state import ClusterState, LiveState, NodeState, PartitionState, broker_name
@@ -214,11 +214,9 @@ class Lab:
         ``print(lab.tool("topics", "--describe", "--topic", "chat"))``
         """
         if name not in _TOOLS:
-            raise ConfigurationError.unknown("tool", name, _TOOLS)
+            raise ConfigurationError(unknown("tool", name, _TOOLS))
         servers = ",".join(self.bootstrap_servers)
-        command = self._running.cluster.tool(
-            _TOOLS[name], "--bootstrap-server", servers, *arguments
-        )
+        command = self._running.cluster.tool(_TOOLS[name], "--bootstrap-server", servers, *arguments)
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TOOL_S, check=False)
         if done.returncode:
             raise ConfigurationError(
@@ -260,9 +258,9 @@ class Lab:
     def _partition(self, topic: str, partition: int) -> PartitionState:
         topics = self.state.topics
         if topic not in topics:
-            raise ConfigurationError.unknown("topic", topic, topics)
+            raise ConfigurationError(unknown("topic", topic, topics))
         if partition not in topics[topic]:
-            raise ConfigurationError.unknown(f"partition of {topic}", partition, topics[topic])
+            raise ConfigurationError(unknown(f"partition of {topic}", partition, topics[topic]))
         return topics[topic][partition]
 
     def topology(self) -> View:
@@ -274,7 +272,8 @@ class Lab:
     def order(self, topic: str) -> View:
         """Return the picture of a topic's messages and the orders between them.
 
-        It shows what the lab's own producers sent and its consumers read (``lab.producer()``, ``lab.read()``).
+        It shows what the lab's own producers sent and its consumers read (``lab.producer()``,
+        ``lab.read()``).
         """
         from kafka_lab.views import order_view
 
@@ -342,9 +341,7 @@ class Lab:
         if topic in self.state.topics:
             raise ConfigurationError(f"there is a topic {topic!r} already")
         if type(partitions) is not int or partitions < 1:
-            raise ConfigurationError(
-                f"partitions is {partitions!r}; expected a whole number from 1 on"
-            )
+            raise ConfigurationError(f"partitions is {partitions!r}; expected a whole number from 1 on")
         if type(copies) is not int or not 1 <= copies <= len(self.brokers):
             raise ConfigurationError(
                 f"replication_factor is {copies!r}; expected 1 to {len(self.brokers)}: "
@@ -452,7 +449,7 @@ class Lab:
             There is no such topic.
         """
         if topic not in self.state.topics:
-            raise ConfigurationError.unknown("topic", topic, self.state.topics)
+            raise ConfigurationError(unknown("topic", topic, self.state.topics))
         return self._running.clients.read(topic)
 
     def openim(self) -> OpenIM:

@@ -1,4 +1,4 @@
-"""The account of the notifications: was any lost, delivered twice, or out of order?"""
+"""The account of the notifications: what was lost, delivered twice, or out of order."""
 
 from __future__ import annotations
 

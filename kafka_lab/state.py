@@ -82,9 +82,7 @@ class ClusterState:
     @property
     def brokers(self) -> tuple[str, ...]:
         """The names of the brokers, in the order of their ids."""
-        return tuple(
-            sorted((n for n, node in self.nodes.items() if node.role == "broker"), key=broker_id)
-        )
+        return tuple(sorted((n for n, node in self.nodes.items() if node.role == "broker"), key=broker_id))
 
 
 def broker_id(node: str) -> int:
@@ -114,21 +112,15 @@ def _with_node(state: ClusterState, name: str, **changes: object) -> ClusterStat
     return replace(state, nodes={**state.nodes, name: replace(node, **changes)})  # type: ignore[arg-type]
 
 
-def _with_partition(
-    state: ClusterState, event: ev.PartitionEvent, **changes: object
-) -> ClusterState:
+def _with_partition(state: ClusterState, event: ev.PartitionEvent, **changes: object) -> ClusterState:
     partitions = state.topics.get(event.topic, {})
     changed = replace(partitions.get(event.partition, PartitionState()), **changes)  # type: ignore[arg-type]
-    return replace(
-        state, topics={**state.topics, event.topic: {**partitions, event.partition: changed}}
-    )
+    return replace(state, topics={**state.topics, event.topic: {**partitions, event.partition: changed}})
 
 
 @_apply.register
 def _(event: ev.NodeStarted, state: ClusterState) -> ClusterState:
-    return _with_node(
-        state, event.node, role=event.role, port=event.port, pid=event.pid, running=True
-    )
+    return _with_node(state, event.node, role=event.role, port=event.port, pid=event.pid, running=True)
 
 
 @_apply.register
@@ -163,9 +155,7 @@ def _(event: ev.TopicCreated, state: ClusterState) -> ClusterState:
 
 @_apply.register
 def _(event: ev.TopicDeleted, state: ClusterState) -> ClusterState:
-    return replace(
-        state, topics={name: parts for name, parts in state.topics.items() if name != event.topic}
-    )
+    return replace(state, topics={name: parts for name, parts in state.topics.items() if name != event.topic})
 
 
 @_apply.register

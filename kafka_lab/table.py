@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from unicodedata import east_asian_width
@@ -21,7 +22,7 @@ class Table:
     """
 
     columns: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
 
     def to_text(self) -> str:
         """Return the table with its columns aligned."""
@@ -29,8 +30,7 @@ class Table:
         widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
         return "\n".join(
             "  ".join(
-                cell + " " * (width - _width(cell))
-                for cell, width in zip(line, widths, strict=True)
+                cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)
             ).rstrip()
             for line in lines
         )
@@ -39,8 +39,7 @@ class Table:
         """Return the table as HTML; every cell is escaped."""
         head = "".join(f'<th scope="col">{escape(name)}</th>' for name in self.columns)
         body = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in self.rows
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self.rows
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 

@@ -89,13 +89,9 @@ class Timeline:
     def find(self, kind: type[E], *, since: int = 0, **fields: object) -> E | None:
         """Return the first event of a kind with these fields since number ``since``, or None."""
         _check_fields(kind, fields)
-        return next(
-            (e for e in self.since(since) if isinstance(e, kind) and _matches(e, fields)), None
-        )
+        return next((e for e in self.since(since) if isinstance(e, kind) and _matches(e, fields)), None)
 
-    def wait_for(
-        self, kind: type[E], *, timeout_s: float, since: int | None = None, **fields: object
-    ) -> E:
+    def wait_for(self, kind: type[E], *, timeout_s: float, since: int | None = None, **fields: object) -> E:
         """Return the first matching event, waiting for it if it has not happened yet.
 
         Parameters
@@ -127,9 +123,7 @@ class Timeline:
             return next((e for e in new if isinstance(e, kind) and _matches(e, fields)), None)
 
         asked = ", ".join(f"{name}={value!r}" for name, value in fields.items())
-        return self.wait_until(
-            look, timeout_s=timeout_s, expected=f"{kind.__name__}({asked})", since=first
-        )
+        return self.wait_until(look, timeout_s=timeout_s, expected=f"{kind.__name__}({asked})", since=first)
 
     def wait_until(
         self, check: Callable[[], T | None], *, timeout_s: float, expected: str, since: int = 0

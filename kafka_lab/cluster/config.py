@@ -6,9 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kafka_lab.errors import ConfigurationError
+from kafka_lab.errors import ConfigurationError, unknown
 
-__all__ = ["PROFILES", "Profile", "broker_properties", "min_insync_replicas", "profile", "to_text", "zookeeper_properties"]
+__all__ = [
+    "PROFILES",
+    "Profile",
+    "broker_properties",
+    "min_insync_replicas",
+    "profile",
+    "to_text",
+    "zookeeper_properties",
+]
 
 HOST = "127.0.0.1"  # everything listens here and nowhere else
 LOG4J = """\
@@ -93,7 +101,7 @@ def profile(name: str) -> Profile:
     18000
     """
     if name not in PROFILES:
-        raise ConfigurationError.unknown("profile", name, PROFILES)
+        raise ConfigurationError(unknown("profile", name, PROFILES))
     return PROFILES[name]
 
 
@@ -148,7 +156,7 @@ def broker_properties(
 
 
 def min_insync_replicas(brokers: int) -> int:
-    """Return how many in-sync replicas acks=all needs: two, but fewer where one broker down would stop it all.
+    """Return how many in-sync replicas acks=all needs: two, or one where a dead broker would stop it all.
 
     Examples
     --------
@@ -159,14 +167,12 @@ def min_insync_replicas(brokers: int) -> int:
 
 
 def to_text(properties: Mapping[str, str]) -> str:
-    """Return properties as a Java properties file.
+    r"""Return properties as a Java properties file.
 
     Examples
     --------
-    >>> print(to_text({"broker.id": "1", "log.dirs": "C:\\\\logs"}), end="")
+    >>> print(to_text({"broker.id": "1", "log.dirs": "a\\b"}), end="")
     broker.id=1
-    log.dirs=C:\\\\logs
+    log.dirs=a\\b
     """
-    return "".join(
-        f"{key}={value.replace(chr(92), chr(92) * 2)}\n" for key, value in properties.items()
-    )
+    return "".join(f"{key}={value.replace(chr(92), chr(92) * 2)}\n" for key, value in properties.items())

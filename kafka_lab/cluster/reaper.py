@@ -1,8 +1,8 @@
 """Ends a lab's JVMs when the lab's own process is gone, however it went.
 
-Runs as a process of its own, with nothing but the standard library: ``python reaper.py MARK``. Its standard input is a pipe
-whose other end only the lab holds. End of file without the word ``done`` means that the lab died; then every process
-with MARK in its command line is killed, with its process group.
+Runs as a process of its own, with nothing but the standard library: ``python reaper.py MARK``. Its
+standard input is a pipe whose other end only the lab holds. End of file without the word ``done`` means
+that the lab died; then every process with MARK in its command line is killed, with its process group.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ def _make_folder() -> Path:
 def _owner_lives(folder: Path) -> bool:
     try:
         owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
-        return psutil.Process(owner["pid"]).create_time() == owner["created"]
+        return bool(psutil.Process(owner["pid"]).create_time() == owner["created"])
     except FileNotFoundError:  # being made this minute, or given up while it was made
         return folder.name.startswith(_UNFINISHED) and _age_s(folder) < 60
     except (ValueError, KeyError, psutil.NoSuchProcess):

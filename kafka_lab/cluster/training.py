@@ -1,8 +1,8 @@
 """Ahead-of-time caches, with which the JVMs start in about half the time.
 
-A JDK 25 can write what it learned in one run (JEP 483, JEP 514: ``-XX:AOTCacheOutput``) and begin the next with it
-(``-XX:AOTCache``). The caches are made once, by running a small cluster, and kept in the user's cache folder
-per Java, jars and options. Without them everything works as well, only slower.
+A JDK 25 can write what it learned in one run (JEP 483, JEP 514: ``-XX:AOTCacheOutput``) and begin the next
+with it (``-XX:AOTCache``). The caches are made once, by running a small cluster, and kept in the user's
+cache folder per Java, jars and options. Without them everything works as well, only slower.
 """
 
 from __future__ import annotations
@@ -31,9 +31,7 @@ _WAIT_S = 60
 _log = logging.getLogger(__name__)
 
 
-def java_options(
-    distribution: Distribution, report: Report = silent
-) -> Mapping[str, Sequence[str]]:
+def java_options(distribution: Distribution, report: Report = silent) -> Mapping[str, Sequence[str]]:
     """Return the options, by role, that let JVMs start from their caches; make the caches if need be.
 
     When they cannot be made, a warning is logged, the options are empty and no further try is made.
@@ -45,9 +43,7 @@ def java_options(
     if not folder.exists():
         report("Preparing a fast start (once)", 0, 0)
         _make(folder, distribution)
-    return {
-        role: [f"-XX:AOTCache={path}"] for role, path in _files(folder).items() if path.exists()
-    }
+    return {role: [f"-XX:AOTCache={path}"] for role, path in _files(folder).items() if path.exists()}
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -83,9 +79,7 @@ def _train(folder: Path, distribution: Distribution) -> None:
         The cluster did not start or did not work.
     """
     options = {role: [f"-XX:AOTCacheOutput={path}"] for role, path in _files(folder).items()}
-    cluster = LocalCluster(
-        Timeline(), distribution, brokers=1, profile=profile("lab"), java_options=options
-    )
+    cluster = LocalCluster(Timeline(), distribution, brokers=1, profile=profile("lab"), java_options=options)
     try:
         cluster.start(_WAIT_S)
         _exchange_messages(cluster)
@@ -99,9 +93,7 @@ def _exchange_messages(cluster: LocalCluster) -> None:
     settings = {"bootstrap_servers": cluster.bootstrap_servers, "reconnect_backoff_max_ms": 200}
     with KafkaProducer(**settings) as producer:
         producer.send("training", b"message").get(_WAIT_S)
-    consumer = KafkaConsumer(
-        "training", group_id="training", auto_offset_reset="earliest", **settings
-    )
+    consumer = KafkaConsumer("training", group_id="training", auto_offset_reset="earliest", **settings)
     with consumer:
         consumer.poll(_WAIT_S * 1000)
 

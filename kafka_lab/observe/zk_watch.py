@@ -1,7 +1,8 @@
 """ZooKeeper's watches as events: registrations, the controller, topics, leaders and in-sync replicas.
 
-The znodes are those of Kafka 3.9 in ZooKeeper mode: ``/brokers/ids``, ``/controller``, ``/brokers/topics/T`` and
-``/brokers/topics/T/partitions/P/state``. Two quick changes of one znode can be seen as one; the leader epoch tells.
+The znodes are those of Kafka 3.9 in ZooKeeper mode: ``/brokers/ids``, ``/controller``,
+``/brokers/topics/T`` and ``/brokers/topics/T/partitions/P/state``. Two quick changes of one znode can be
+seen as one; the leader epoch tells.
 """
 
 from __future__ import annotations
@@ -96,9 +97,7 @@ class ZooKeeperWatch:
 
     def _on_connection(self, state: str) -> None:
         if not self._closed:
-            self._timeline.append(
-                ZooKeeperSeen() if state == KazooState.CONNECTED else ZooKeeperLost()
-            )
+            self._timeline.append(ZooKeeperSeen() if state == KazooState.CONNECTED else ZooKeeperLost())
 
     def _on_brokers(self, ids: list[str]) -> None:
         with self._lock:
@@ -137,9 +136,7 @@ class ZooKeeperWatch:
                 self._timeline.append(TopicCreated(topic))
                 DataWatch(self._client, f"{_TOPICS}/{topic}", partial(self._on_topic, topic))
 
-    def _on_topic(
-        self, topic: str, data: bytes | None, _stat: ZnodeStat, _why: object
-    ) -> bool | None:
+    def _on_topic(self, topic: str, data: bytes | None, _stat: ZnodeStat, _why: object) -> bool | None:
         with self._lock:
             if data is None:
                 return False if topic not in self._topics else None
@@ -180,9 +177,7 @@ class ZooKeeperWatch:
             self._report(topic, partition, before, now)
             return None
 
-    def _report(
-        self, topic: str, partition: int, before: PartitionState, now: PartitionState
-    ) -> None:
+    def _report(self, topic: str, partition: int, before: PartitionState, now: PartitionState) -> None:
         left = tuple(name for name in before.isr if name not in now.isr)
         joined = tuple(name for name in now.isr if name not in before.isr)
         elected_again = now.leader_epoch > before.leader_epoch and not (left or joined)

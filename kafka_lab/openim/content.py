@@ -1,8 +1,8 @@
 """What stands in a message's ``content``, and how OpenIM decodes it.
 
-The server decodes content *weakly* (mapstructure's WeaklyTypedInput): ``"1"`` and ``true`` pass as 1, 123 passes as
-``"123"``. What does not fit is refused with errCode 401, a required field that is missing or zero with 403. The
-content is passed on as it came.
+The server decodes content *weakly* (mapstructure's WeaklyTypedInput): ``"1"`` and ``true`` pass as 1, 123
+passes as ``"123"``. What does not fit is refused with errCode 401, a required field that is missing or
+zero with 403. The content is passed on as it came.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from kafka_lab.errors import InvalidNotificationError
 
-__all__ = ["OA_NOTIFICATION", "TEXT", "check_content", "content_types"]
+__all__ = ["OA_NOTIFICATION", "TEXT", "check_content", "content_text"]
 
 TEXT = 101
 OA_NOTIFICATION = 1400
@@ -39,7 +39,9 @@ def _integer(value: Any) -> int:  # noqa: ANN401 - JSON of any kind
 
 
 def _kind(value: Any) -> str:  # noqa: ANN401 - JSON of any kind
-    return {dict: "an object", list: "an array"}.get(type(value), repr(value))
+    if isinstance(value, dict):
+        return "an object"
+    return "an array" if isinstance(value, list) else repr(value)
 
 
 _PICTURE: Fields = {
@@ -96,11 +98,6 @@ _TYPES: Mapping[int, tuple[Fields, tuple[str, ...]]] = {
 }
 
 
-def content_types() -> tuple[int, ...]:
-    """Return the content types that are taken."""
-    return tuple(_TYPES)
-
-
 def check_content(content_type: int, content: Mapping[str, Any]) -> None:
     """Decode content as the server does, and refuse what it refuses.
 
@@ -117,17 +114,18 @@ def check_content(content_type: int, content: Mapping[str, Any]) -> None:
     >>> check_content(101, {"text": "hello"})
     """
     if content_type not in _TYPES:
-        raise _refused("contentType err", 404)
+        raise InvalidNotificationError("contentType err", http_status=400, err_code=404)
     fields, required = _TYPES[content_type]
     try:
         decoded = _decode(content, fields)
     except (ValueError, OverflowError) as error:
-        raise _refused(str(error), 401) from error
+        raise InvalidNotificationError(str(error), http_status=400, err_code=401) from error
     missing = [name for name in required if not decoded.get(name)]
     if missing:
-        raise _refused("; ".join(f"content.{name} is required" for name in missing), 403)
+        message = "; ".join(f"content.{name} is required" for name in missing)
+        raise InvalidNotificationError(message, http_status=400, err_code=403)
     if content_type == TEXT and not isinstance(content.get("text"), str):
-        raise _refused("content.text must be a string", 401)
+        raise InvalidNotificationError("content.text must be a string", http_status=400, err_code=401)
 
 
 def content_text(content_type: int, content: Mapping[str, Any]) -> str:
@@ -146,7 +144,7 @@ def _decode(content: object, fields: Fields, path: str = "content") -> dict[str,
         A value does not fit; the message names the field.
     """
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected an object, got {_kind(content)}")
+        raise ValueError(f"{path}: expected an object, got {_kind(content)}")  # noqa: TRY004
     known = {name.lower(): name for name in fields}
     decoded: dict[str, object] = {}
     for key, value in content.items():
@@ -163,7 +161,3 @@ def _decode(content: object, fields: Fields, path: str = "content") -> dict[str,
         except (ValueError, OverflowError) as error:
             raise ValueError(f"{where}: {error}") from error
     return decoded
-
-
-def _refused(message: str, err_code: int) -> InvalidNotificationError:
-    return InvalidNotificationError(message, http_status=400, err_code=err_code)

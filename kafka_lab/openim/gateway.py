@@ -7,7 +7,7 @@ import threading
 from typing import Annotated, Any
 
 import uvicorn
-from fastapi import Header, Request
+from fastapi import FastAPI, Header, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
@@ -24,8 +24,9 @@ PATH = "/manager/send_msg"
 LARGEST_BODY_BYTES = 1024 * 1024
 
 _ABOUT = """
-OpenIM's management interface as of v2.1.0, for content types 101 (text) and 1400 (OA notification) and for session
-types 1 (single chat) and 4 (notification). An answer with errCode 0 means: every in-sync replica has the message.
+OpenIM's management interface as of v2.1.0, for content types 101 (text) and 1400 (OA notification) and for
+session types 1 (single chat) and 4 (notification). An answer with errCode 0 means: every in-sync replica
+has the message.
 
 | errCode | HTTP | meaning |
 | --- | --- | --- |
@@ -39,8 +40,8 @@ types 1 (single chat) and 4 (notification). An answer with errCode 0 means: ever
 | 405 | 400 | recvID is missing |
 | 413 | 413 | the body is larger than 1 MiB |
 
-The checks come in the server's order: body, contentType, content, token, administrator, recvID. A repeated request is a
-second message: operationID does not make it recognisable.
+The checks come in the server's order: body, contentType, content, token, administrator, recvID. A repeated
+request is a second message: operationID does not make it recognisable.
 """
 
 
@@ -54,9 +55,9 @@ class Envelope(BaseModel):
     )
 
 
-def make_app(send_msg: SendMsg) -> FastAPIOffline:
+def make_app(send_msg: SendMsg) -> FastAPI:
     """Return the web application around the call; its documentation at ``/docs`` needs no network."""
-    app = FastAPIOffline(title="OpenIM notifications", version="2.1.0", description=_ABOUT)
+    app: FastAPI = FastAPIOffline(title="OpenIM notifications", version="2.1.0", description=_ABOUT)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
     schema = SendMsgRequest.model_json_schema()
     schema["properties"]["offlinePushInfo"] = schema.pop("$defs")["OfflinePushInfo"]
@@ -102,7 +103,7 @@ class Gateway:
         Where; known once it is started.
     """
 
-    def __init__(self, app: FastAPIOffline) -> None:
+    def __init__(self, app: FastAPI) -> None:
         config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="off")
         self._server = uvicorn.Server(config)
         self._socket = socket.socket()

@@ -48,9 +48,7 @@ class SendMsg:
         Gets what became of each request.
     """
 
-    def __init__(
-        self, publish: Callable[[str, MsgData], None], tokens: Tokens, timeline: Timeline
-    ) -> None:
+    def __init__(self, publish: Callable[[str, MsgData], None], tokens: Tokens, timeline: Timeline) -> None:
         self._publish = publish
         self._tokens = tokens
         self._timeline = timeline
@@ -111,9 +109,7 @@ def _check_recipient(request: SendMsgRequest) -> None:
         A single chat has no recipient.
     """
     if request.sessionType == SINGLE_CHAT and not request.recvID:
-        raise InvalidNotificationError(
-            "recvID is a null string", http_status=400, err_code=NO_RECIPIENT
-        )
+        raise InvalidNotificationError("recvID is a null string", http_status=400, err_code=NO_RECIPIENT)
 
 
 def _check_deliverable(message: MsgData) -> None:
@@ -125,9 +121,7 @@ def _check_deliverable(message: MsgData) -> None:
         With HTTP 200: there is no such session type, or no key for Kafka.
     """
     if message.sessionType not in {SINGLE_CHAT, NOTIFICATION}:
-        raise InvalidNotificationError(
-            "unknown sessionType", http_status=200, err_code=UNKNOWN_SESSION_TYPE
-        )
+        raise InvalidNotificationError("unknown sessionType", http_status=200, err_code=UNKNOWN_SESSION_TYPE)
     if not message.recvID:  # the real producer refuses an empty key
         raise InvalidNotificationError("kafka send msg err", http_status=200, err_code=KAFKA_FAILED)
 

@@ -115,8 +115,8 @@ class MsgData(BaseModel):
 def parse_request(body: bytes) -> SendMsgRequest:
     """Read a request's body as the server's JSON reader does, and check it up to its content.
 
-    The reader is strict in type, ignores unknown keys, the case of keys and whatever follows the first JSON value; ``null``
-    equals absent and the last of equal keys wins.
+    The reader is strict in type, ignores unknown keys, the case of keys and whatever follows the first
+    JSON value; ``null`` equals absent and the last of equal keys wins.
 
     Raises
     ------
@@ -131,9 +131,7 @@ def parse_request(body: bytes) -> SendMsgRequest:
             f"the body is not JSON: {error}", http_status=400, err_code=400
         ) from error
     if not isinstance(data, dict):
-        raise InvalidNotificationError(
-            "the body is not a JSON object", http_status=400, err_code=400
-        )
+        raise InvalidNotificationError("the body is not a JSON object", http_status=400, err_code=400)
     try:
         request = SendMsgRequest.model_validate(_known_fields(data, SendMsgRequest))
     except ValidationError as error:
@@ -156,9 +154,7 @@ def to_message(request: SendMsgRequest) -> MsgData:
         senderPlatformID=request.senderPlatformID,
         senderNickname=request.senderNickname,
         senderFaceURL=request.senderFaceURL,
-        sessionType=(
-            NOTIFICATION if request.contentType == OA_NOTIFICATION else request.sessionType
-        ),
+        sessionType=(NOTIFICATION if request.contentType == OA_NOTIFICATION else request.sessionType),
         msgFrom=_FROM_SYSTEM,
         contentType=request.contentType,
         content=content_text(request.contentType, request.content),
@@ -209,9 +205,7 @@ def _finite(number: str) -> float:
     return value
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_last_wins, parse_constant=_no_constant, parse_float=_finite
-)
+_DECODER = json.JSONDecoder(object_pairs_hook=_last_wins, parse_constant=_no_constant, parse_float=_finite)
 
 
 def _plain(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - JSON of any kind
@@ -245,6 +239,5 @@ def _known_fields(data: dict[str, Any], model: type[BaseModel]) -> dict[str, Any
 
 def _summary(error: ValidationError) -> str:
     return "; ".join(
-        f"{'.'.join(map(str, item['loc']))}: {item['msg']}"
-        for item in error.errors(include_url=False)
+        f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_url=False)
     )

@@ -79,8 +79,8 @@ class Publisher:
 class InboxWorker:
     """A member of the history group that stores each copy in its recipient's inbox, once.
 
-    Offsets are committed after the copies are stored: whatever is interrupted between is delivered again, and the
-    inbox knows it. (OpenIM v2.1.0 commits before it stores, and can lose what it had in memory.)
+    Offsets are committed after the copies are stored: whatever is interrupted between is delivered again,
+    and the inbox knows it. (OpenIM v2.1.0 commits before it stores, and can lose what it had in memory.)
 
     Parameters
     ----------
@@ -147,9 +147,7 @@ class InboxWorker:
         kept = [(record, message) for record, message in known if message.stored]
         while not self._closing.is_set():
             try:
-                stored = self._inbox.store([
-                    (record.key.decode(), message) for record, message in kept
-                ])
+                stored = self._inbox.store([(record.key.decode(), message) for record, message in kept])
             except sqlite3.OperationalError:  # disk full, file locked
                 self._closing.wait(_AGAIN_S)
                 continue

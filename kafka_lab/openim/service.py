@@ -198,9 +198,7 @@ class OpenIM:
             return None if now.missing else now
 
         try:
-            return self._timeline.wait_until(
-                settled, timeout_s=wait_s, expected="every copy stored"
-            )
+            return self._timeline.wait_until(settled, timeout_s=wait_s, expected="every copy stored")
         except WaitTimeoutError:
             return account(self._timeline)
 
@@ -210,8 +208,10 @@ def _receipt(response: httpx.Response) -> Receipt:
 
     Raises
     ------
-    InvalidNotificationError, DeliveryUnknownError
-        The answer is no success.
+    DeliveryUnknownError
+        errCode 201.
+    InvalidNotificationError
+        Any other errCode but 0.
     """
     answer = response.json()
     if answer["errCode"] == 0:
@@ -219,6 +219,4 @@ def _receipt(response: httpx.Response) -> Receipt:
     said = f"errCode {answer['errCode']}: {answer['errMsg']}"
     if answer["errCode"] == KAFKA_FAILED:
         raise DeliveryUnknownError(said)
-    raise InvalidNotificationError(
-        said, http_status=response.status_code, err_code=answer["errCode"]
-    )
+    raise InvalidNotificationError(said, http_status=response.status_code, err_code=answer["errCode"])

@@ -53,9 +53,7 @@ class Tokens:
                 options={"require": ["UID", "exp", "iat", "nbf"]},
             )
         except jwt.InvalidTokenError as error:
-            raise InvalidNotificationError(
-                "parse token failed", http_status=400, err_code=400
-            ) from error
+            raise InvalidNotificationError("parse token failed", http_status=400, err_code=400) from error
         if claims["UID"] not in ADMINS:
             raise InvalidNotificationError("not authorized", http_status=400, err_code=400)
         return str(claims["UID"])

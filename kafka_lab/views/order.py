@@ -1,8 +1,8 @@
-"""The order graph: a node per message, lanes for partitions, and where a reader met a sender's messages backwards.
+"""The order graph: a node per message, a lane per partition, and where a reader met messages backwards.
 
-Within a partition Kafka keeps the order. Across partitions it promises nothing: a reader gets them in any order. The messages with
-one key, or without keys those of one producer, are a *stream*: they have an order of their own, in which they were sent. A step of a stream that a
-reader met backwards is an *inversion*.
+Within a partition Kafka keeps the order. Across partitions it promises nothing: a reader gets them in any
+order. The messages with one key, or without keys those of one producer, are a *stream*: they have an order
+of their own, in which they were sent. A step of a stream that a reader met backwards is an *inversion*.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ _STREAM_COLOURS = ("#0072B2", "#007A5A", "#8A4B8F", "#8A5A00", "#374151")
 def order_graph(events: Iterable[Event], topic: str) -> nx.MultiDiGraph:
     """Return what the lab's clients sent to and read from a topic as a graph.
 
-    Nodes are records ``(partition, offset)`` with ``stream`` (the key, else the producer), ``number`` (the record's place in its
-    stream, from 1), ``position`` (its place in what a reader got, from 1; None if nobody read it) and ``text``. Edges
-    have the ``kind`` ``"partition"`` or ``"stream"``; a stream's edge is ``inverted`` when the reader got its end first. Of several
-    readers the last one counts. ``graph.graph["reader"]`` names it.
+    Nodes are records ``(partition, offset)`` with ``stream`` (the key, else the producer), ``number`` (the
+    record's place in its stream, from 1), ``position`` (its place in what a reader got, from 1; None if
+    nobody read it) and ``text``. Edges have the ``kind`` ``"partition"`` or ``"stream"``; a stream's edge
+    is ``inverted`` when the reader got its end first. Of several readers the last one counts.
+    ``graph.graph["reader"]`` names it.
     """
     sent: dict[tuple[int, int], RecordAcknowledged] = {}
     read: dict[str, dict[tuple[int, int], None]] = defaultdict(dict)
@@ -75,7 +76,7 @@ def inversions(graph: nx.MultiDiGraph) -> int:
 
 
 def order_scene(graph: nx.MultiDiGraph) -> Scene:
-    """Return the picture of an :func:`order_graph`: from left to right what the reader got, one after another.
+    """Return the picture of an :func:`order_graph`: from left to right in the reader's order.
 
     Of many messages the last sixty are drawn; the counts are of all.
     """
@@ -97,9 +98,7 @@ def order_scene(graph: nx.MultiDiGraph) -> Scene:
     )
     heights = {number: _TOP + _LANE * (row + 0.5) for row, number in enumerate(lanes)}
     _draw_frame(scene, heights, width, graph.graph["topic"])
-    places = {
-        where: (_LEFT + step * (column + 0.5), heights[where[0]]) for column, where in enumerate(drawn)
-    }
+    places = {where: (_LEFT + step * (column + 0.5), heights[where[0]]) for column, where in enumerate(drawn)}
     streams = _Streams(graph)
     for before, after, data in graph.edges(data=True):
         if before in places and after in places:
@@ -198,9 +197,7 @@ def _draw_legend(scene: Scene, streams: _Streams, y: float) -> None:
         s.path(f"M236 {y - 4}h26", stroke=s.VERMILION, stroke_width=2.6, stroke_dasharray="6 4"),
         s.label(270, y, "inversion: read backwards", fill=s.GREY),
     ]
-    named = [
-        f"{streams.letter({'stream': name})} = {s.clipped(name, 150)}" for name in streams.names[:5]
-    ]
+    named = [f"{streams.letter({'stream': name})} = {s.clipped(name, 150)}" for name in streams.names[:5]]
     more = f" · and {len(streams.names) - 5} more" if len(streams.names) > 5 else ""
     lines.append(s.label(16, y + 24, " · ".join(named) + more, fill=s.GREY))
     scene.items["legend"] = ("messages", ["g", {}, lines])
@@ -222,7 +219,12 @@ def _table(graph: nx.MultiDiGraph, ordered: list[tuple[int, int]]) -> Table:
     for where in ordered:
         data = graph.nodes[where]
         position = "-" if data["position"] is None else str(data["position"])
-        rows.append(
-            (position, data["stream"], str(data["number"]), str(where[0]), str(where[1]), data["text"][:60])
-        )
+        rows.append((
+            position,
+            data["stream"],
+            str(data["number"]),
+            str(where[0]),
+            str(where[1]),
+            data["text"][:60],
+        ))
     return Table(("read", "stream", "number", "partition", "offset", "text"), rows)

@@ -121,7 +121,7 @@ def to_svg(scene: Scene) -> str:
 
 
 def to_html(scene: Scene) -> str:
-    """Return a figure with the picture, an alternative text and the table; it needs nothing else to be shown."""
+    """Return a figure with the picture, an alternative text and the table, in one piece."""
     picture = base64.b64encode(to_svg(scene).encode()).decode()
     return (
         f"<figure><img style='max-width:100%' alt={quoteattr(f'{scene.title}. {scene.desc}')} "

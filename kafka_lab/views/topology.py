@@ -25,10 +25,10 @@ _LOOKS = {  # role: fill, stroke, dashes, ink, mark
 def topology_graph(state: ClusterState) -> nx.MultiDiGraph:
     """Return the cluster as a graph.
 
-    Nodes are brokers and ZooKeepers (``kind`` ``"broker"`` or ``"zookeeper"``, ``running``, ``registered``, ``controller``)
-    and replicas such as ``"chat-0@broker-1"`` (``kind`` ``"replica"``, ``topic``, ``partition``, ``broker``, ``role``, ``leader_epoch``).
-    Edges are sessions from broker to ZooKeeper, and replication from leader to follower. Internal topics
-    (``__consumer_offsets``) are left out.
+    Nodes are brokers and ZooKeepers (``kind`` ``"broker"`` or ``"zookeeper"``, ``running``,
+    ``registered``, ``controller``) and replicas such as ``"chat-0@broker-1"`` (``kind`` ``"replica"``,
+    ``topic``, ``partition``, ``broker``, ``role``, ``leader_epoch``). Edges are sessions from broker to
+    ZooKeeper, and replication from leader to follower. Internal topics (``__consumer_offsets``) are left out.
     """
     graph = nx.MultiDiGraph()
     zookeepers = [name for name, node in state.nodes.items() if node.role == "zookeeper"]
@@ -87,7 +87,7 @@ def topology_scene(graph: nx.MultiDiGraph) -> Scene:
     width = max(2 * _MARGIN + len(brokers) * (_BOX + _GAP) - _GAP, 640)
     bottom = max(rows.values(), default=_TOP + _HEAD) + _ROW + 6
     scene = Scene(
-        size=(width, bottom + 44),
+        size=(width, round(bottom) + 44),
         title=f"Topology: {len(brokers)} brokers",
         desc=_sentences(graph, brokers),
         table=_table(graph),
@@ -122,9 +122,9 @@ def _kind(graph: nx.MultiDiGraph, kind: str) -> list[str]:
 
 def _rows(graph: nx.MultiDiGraph) -> dict[tuple[str, int], float]:
     """Return the y of each partition; each topic begins with a row for its name."""
-    partitions = sorted(
-        {(d["topic"], d["partition"]) for _, d in graph.nodes(data=True) if d["kind"] == "replica"}
-    )
+    partitions = sorted({
+        (d["topic"], d["partition"]) for _, d in graph.nodes(data=True) if d["kind"] == "replica"
+    })
     y: float = _TOP + _HEAD + 8
     rows: dict[tuple[str, int], float] = {}
     previous = None
@@ -137,14 +137,14 @@ def _rows(graph: nx.MultiDiGraph) -> dict[tuple[str, int], float]:
     return rows
 
 
-def _draw_zookeeper(
-    scene: Scene, graph: nx.MultiDiGraph, name: str, centre: float, number: int
-) -> None:
+def _draw_zookeeper(scene: Scene, graph: nx.MultiDiGraph, name: str, centre: float, number: int) -> None:
     running = graph.nodes[name]["running"]
     dashes = "none" if running else "5 4"
     x = centre - 90 + 200 * number
     parts = [
-        s.rounded(x, 14, 180, 40, 20, fill=s.PALE_ORANGE, stroke=s.ORANGE, stroke_width=2, stroke_dasharray=dashes),
+        s.rounded(
+            x, 14, 180, 40, 20, fill=s.PALE_ORANGE, stroke=s.ORANGE, stroke_width=2, stroke_dasharray=dashes
+        ),
         s.label(x + 90, 39, name if running else f"✕ {name}", text_anchor="middle", font_weight=600),
     ]
     scene.add(name, "replicas", f"{name}, {'running' if running else 'down'}", parts, tabindex=0)
@@ -162,8 +162,17 @@ def _draw_broker(
     elif not registered:
         note = "… starting"
     parts = [
-        s.rounded(x, _TOP, _BOX, height, 10, fill=s.WHITE if running else s.PALE_GREY, stroke=dark,
-                  stroke_width=2, stroke_dasharray="none" if running else "6 5"),
+        s.rounded(
+            x,
+            _TOP,
+            _BOX,
+            height,
+            10,
+            fill=s.WHITE if running else s.PALE_GREY,
+            stroke=dark,
+            stroke_width=2,
+            stroke_dasharray="none" if running else "6 5",
+        ),
         s.rounded(x, _TOP, _BOX, _HEAD - 6, 10, fill=dark),
         s.label(x + 14, _TOP + 19, name, fill=s.WHITE, font_weight=700, font_size=13),
         s.label(x + _BOX - 14, _TOP + 19, note, fill=s.WHITE, text_anchor="end"),
@@ -188,7 +197,9 @@ def _draw_replica(scene: Scene, key: str, data: dict[str, object], x: float, y: 
     name = f"{data['topic']}-{data['partition']}"
     width = _BOX - 24
     parts = [
-        s.rounded(x, y, width, _REPLICA, 6, fill=fill, stroke=stroke, stroke_width=1.8, stroke_dasharray=dashes),
+        s.rounded(
+            x, y, width, _REPLICA, 6, fill=fill, stroke=stroke, stroke_width=1.8, stroke_dasharray=dashes
+        ),
         s.label(x + 10, y + 20, s.clipped(name, width - 112), fill=ink, font_weight=600),
         s.label(x + width - 10, y + 20, mark, fill=ink, text_anchor="end"),
     ]
@@ -238,7 +249,9 @@ def _draw_legend(scene: Scene, y: float) -> None:
     x = float(_MARGIN)
     for role, (fill, stroke, dashes, _, mark) in _LOOKS.items():
         parts = [
-            s.rounded(x, y - 11, 16, 14, 3, fill=fill, stroke=stroke, stroke_width=1.5, stroke_dasharray=dashes),
+            s.rounded(
+                x, y - 11, 16, 14, 3, fill=fill, stroke=stroke, stroke_width=1.5, stroke_dasharray=dashes
+            ),
             s.label(x + 23, y, mark, fill=s.GREY),
         ]
         scene.add(f"legend-{role}", "replicas", f"legend: {mark}", parts)
@@ -254,15 +267,13 @@ def _table(graph: nx.MultiDiGraph) -> Table:
             if data["kind"] == "replica" and (data["topic"], data["partition"]) == (topic, number)
         ]
         by_role = {role: [d["broker"] for d in replicas if d["role"] == role] for role in _LOOKS}
-        rows.append(
-            (
-                f"{topic}-{number}",
-                ", ".join(by_role["leader"]) or "none",
-                str(replicas[0]["leader_epoch"]),
-                ", ".join(by_role["in sync"]) or "-",
-                ", ".join(by_role["out of sync"] + by_role["offline"]) or "-",
-            )
-        )
+        rows.append((
+            f"{topic}-{number}",
+            ", ".join(by_role["leader"]) or "none",
+            str(replicas[0]["leader_epoch"]),
+            ", ".join(by_role["in sync"]) or "-",
+            ", ".join(by_role["out of sync"] + by_role["offline"]) or "-",
+        ))
     return Table(("partition", "leader", "leader epoch", "in sync", "not in sync"), rows)
 
 

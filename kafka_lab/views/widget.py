@@ -23,7 +23,7 @@ _HZ = 20
 _log = logging.getLogger(__name__)
 
 
-class SceneWidget(anywidget.AnyWidget):  # type: ignore[misc] # anywidget has no types
+class SceneWidget(anywidget.AnyWidget):
     """Draws a scene in the browser and patches it when another one comes."""
 
     _esm = _STATIC / "scene.js"
@@ -35,7 +35,7 @@ def live(view: View, scene: Scene) -> dict[str, Any]:
     """Return the MIME bundle of a widget that shows a view and follows it from now on."""
     widget = SceneWidget(scene=scene.to_dict())
     _sender.add(view, widget)
-    made = widget._repr_mimebundle_()  # noqa: SLF001 - a widget's own way to be displayed
+    made = widget._repr_mimebundle_()
     data: dict[str, Any] = made[0] if isinstance(made, tuple) else made or {}
     return {kind: value for kind, value in data.items() if "widget" in kind}
 
@@ -82,7 +82,7 @@ class _Sender:
         ended = view.timeline.ended
         try:
             widget.scene = view.scene().to_dict()
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, the other views go on
             _log.exception("a view could not be drawn; it is not followed any longer")
             ended = True
         if ended:
