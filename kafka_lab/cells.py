@@ -10,7 +10,7 @@ __all__ = ["Cell", "current", "replace"]
 
 
 class Cell(NamedTuple):
-    """A cell of a notebook, and the how manieth execution of the kernel this is."""
+    """A cell of a notebook, and the number of the execution."""
 
     identity: str
     execution: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from rich.table import Table as RichTable
 
 from kafka_lab.cluster.config import PROFILES
 from kafka_lab.errors import KafkaLabError
-from kafka_lab.progress import visible
+from kafka_lab.showing import visible
 from kafka_lab.table import Table
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def demo(
     Starts ZooKeeper and real Kafka brokers on this machine and stops them at the end. The first run
     downloads Kafka (about 50 MB).
     """  # noqa: DOC501 - this text is the command's help
-    from kafka_lab.demo import Demonstration, checks, times
+    from kafka_lab.demo import Demonstration, times
     from kafka_lab.lab import Lab
 
     teller: Teller = _Quiet() if as_json else _Terminal()
@@ -91,7 +92,7 @@ def demo(
         teller.show("The cluster: ordinary processes of this machine", lab.nodes())
         report = Demonstration(lab, teller).run()
         teller.show("Measured", times(report))
-        teller.show("The account", checks(report))
+        teller.show("The account", report.account.table())
         if as_json:
             typer.echo(json.dumps(report.to_dict(), ensure_ascii=False, indent=2))
         if keep:
@@ -146,8 +147,10 @@ def notebook(
     command = [
         sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder.resolve()}",
         "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", f"--ServerApp.open_browser={browser}",
-        "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        f"--LabApp.app_settings_dir={Path(__file__).parent / 'data' / 'jupyterlab'}",  # no news from afar
     ]  # fmt: skip
+    if os.geteuid() == 0:  # as in most containers; it listens on loopback only and asks for a token
+        command.append("--ServerApp.allow_root=True")
     raise typer.Exit(_run_to_its_end(command))
 
 
@@ -170,7 +173,7 @@ def fetch() -> None:
     from kafka_lab.cluster.distribution import prepare
     from kafka_lab.cluster.training import java_options
 
-    with visible() as report:
+    with visible("Looking for Java and Kafka") as report:
         distribution = prepare(report)
         java_options(distribution, report)
     console = Console(highlight=False, soft_wrap=True)
@@ -189,8 +192,7 @@ class _Terminal:
     def step(self, text: str) -> Iterator[None]:
         """Show that something is being done, and then how long it took."""
         begin = monotonic()
-        with visible() as report:
-            report(text, 0, 0)
+        with visible(text):
             yield
         self._console.print(f"[green]✓[/] {escape(text)} [dim]({monotonic() - begin:.1f} s)[/]")
 

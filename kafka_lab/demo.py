@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -26,7 +25,7 @@ from kafka_lab.openim.message import example_request
 from kafka_lab.openim.service import OpenIM
 from kafka_lab.table import Table
 
-__all__ = ["Demonstration", "Report", "Teller", "checks", "times"]
+__all__ = ["Demonstration", "Report", "Teller", "times"]
 
 _EMPLOYEES = ("18712345678", "ada", "grace", "linus")
 _PAUSE_S = 0.1  # between two notifications to one employee
@@ -315,26 +314,6 @@ def _between(before: Event, after: Event) -> float:
 
 def _after(before: Event, after: Event) -> str:
     return f"  +{_between(before, after):.2f} s"
-
-
-def checks(report: Report) -> Table:
-    """Return the account as a table of what was to be shown and what was found."""
-    account = report.account
-    rows: Sequence[tuple[str, str, bool]] = [
-        ("accepted by the gateway", f"{account.accepted} notifications", not report.errors),
-        (
-            "accepted = stored",
-            f"{account.expected} copies owed, {account.stored} stored",
-            account.expected == account.stored,
-        ),
-        ("none lost", f"{len(account.missing)} missing", not account.missing),
-        ("none twice", f"{account.stored_twice} stored twice", not account.stored_twice),
-        ("order kept per recipient", f"{account.out_of_order} out of order", not account.out_of_order),
-        ("nickname, title and text arrived", "as sent" if report.delivered else "no", report.delivered),
-    ]
-    return Table(
-        ("claim", "found", ""), [(claim, found, "✓" if good else "✗") for claim, found, good in rows]
-    )
 
 
 def times(report: Report) -> Table:

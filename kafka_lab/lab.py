@@ -16,7 +16,7 @@ from kafka_lab.cluster.config import profile as profile_named
 from kafka_lab.cluster.distribution import prepare
 from kafka_lab.errors import ClosedError, ConfigurationError, unknown
 from kafka_lab.events import Event
-from kafka_lab.progress import visible
+from kafka_lab.showing import visible
 from kafka_lab.state import ClusterState, LiveState, NodeState, PartitionState, broker_name
 from kafka_lab.table import Table
 from kafka_lab.timeline import Timeline
@@ -117,8 +117,7 @@ class Lab:
         if cells.replace(self.close):
             print("Closed the lab that this cell started before.")  # noqa: T201 - a notebook's answer
         self._used = True
-        with visible() as report:
-            report("Looking for Java and Kafka", 0, 0)
+        with visible(f"Starting ZooKeeper and {len(self.brokers)} brokers") as report:
             distribution = prepare(report)
             from kafka_lab.assembly import assemble
 
@@ -143,11 +142,11 @@ class Lab:
         if self._assembly is None:
             return
         assembly, self._assembly, self._openim = self._assembly, None, None
+        self.timeline.end()  # the pictures stay as they are: the end of a lesson is no failure
         try:
             assembly.closers.close("the lab")
         finally:
             assembly.cluster.close()
-            self.timeline.end()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -378,8 +377,7 @@ class Lab:
         """
         self._running.cluster.node(node)
         self._act()
-        with visible() as report:
-            report(f"Restarting {node}", 0, 0)
+        with visible(f"Restarting {node}"):
             self._running.faults.restart(node, _WAIT_S + self._profile.session_timeout_ms / 1000)
 
     def wait_for(

@@ -13,6 +13,7 @@ from kafka_lab.events import (
     NotificationStored,
     NotificationUnknown,
 )
+from kafka_lab.table import Table
 
 __all__ = ["Account", "account"]
 
@@ -53,6 +54,26 @@ class Account:
     def clean(self) -> bool:
         """True when accepted equals stored: none lost, none twice, order kept in every inbox."""
         return not (self.missing or self.stored_twice or self.out_of_order)
+
+    def table(self) -> Table:
+        """Return the account as a table of claims and what was found."""
+        rows = [
+            ("accepted", f"{self.accepted} messages, {self.expected} copies owed", True),
+            ("accepted = stored", f"{self.stored} copies stored", self.stored == self.expected),
+            ("none lost", f"{len(self.missing)} missing", not self.missing),
+            ("none twice", f"{self.stored_twice} stored twice", not self.stored_twice),
+            ("order kept per recipient", f"{self.out_of_order} out of order", not self.out_of_order),
+            ("every answer certain", f"{self.unknown} unknown, {self.refused} refused", not self.unknown),
+        ]
+        return Table(
+            ("claim", "found", ""), [(claim, found, "✓" if good else "✗") for claim, found, good in rows]
+        )
+
+    def __str__(self) -> str:
+        return self.table().to_text()
+
+    def _repr_html_(self) -> str:
+        return self.table().to_html()
 
 
 def account(events: Iterable[Event]) -> Account:

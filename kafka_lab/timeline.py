@@ -62,8 +62,10 @@ class Timeline:
         return time.monotonic() - self._origin
 
     def append(self, event: E) -> E:
-        """Add a fact and return it with its ``seq`` and ``at_s``."""
+        """Add a fact and return it with its ``seq`` and ``at_s``; after the end it is returned as it was."""
         with self._grown:
+            if self.ended:
+                return event
             stamped = dataclasses.replace(event, seq=len(self._events), at_s=round(self.now_s(), 6))
             self._events.append(stamped)
             self._write(_line(stamped))
@@ -176,7 +178,7 @@ class Timeline:
         return unfollow
 
     def end(self) -> None:
-        """Say that nothing more will happen; what follows the timeline may stop."""
+        """Take nothing more; what follows the timeline may stop."""
         with self._grown:
             self.ended = True
             followers = tuple(self._followers)

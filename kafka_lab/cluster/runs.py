@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -25,6 +26,7 @@ __all__ = ["Run", "clean_stale"]
 
 _OWNER = "owner.json"
 _UNFINISHED = "making-"
+_GONE_S = 5.0
 _KEEP_LOGS_S = 7 * 24 * 3600  # how long the logs of a failed run stay
 
 
@@ -74,11 +76,11 @@ class Run:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _kill_all(self) -> None:
-        for pid in reaper.kill_processes_with(self.java_mark):
-            try:
-                psutil.Process(pid).wait(timeout=5)
-            except psutil.NoSuchProcess:
-                continue
+        """Kill what still runs and wait until it is gone, without taking its exit code from its owner."""
+        deadline = time.monotonic() + _GONE_S
+        pause = threading.Event()
+        while reaper.kill_processes_with(self.java_mark) and time.monotonic() < deadline:
+            pause.wait(0.01)
 
     def _at_exit(self) -> None:
         """Kill, do not wait for an orderly stop: an exiting kernel has little time."""

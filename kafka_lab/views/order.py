@@ -22,7 +22,7 @@ from kafka_lab.views.scene import Scene
 __all__ = ["inversions", "order_graph", "order_scene"]
 
 MOST_DRAWN = 60
-_LEFT, _TOP, _LANE, _RIGHT = 96, 74, 74, 40
+_LEFT, _TOP, _LANE, _RIGHT = 112, 74, 74, 40
 _NODE_WIDTH, _NODE_HEIGHT = 40, 28
 _STREAM_COLOURS = ("#0072B2", "#007A5A", "#8A4B8F", "#8A5A00", "#374151")
 
@@ -86,7 +86,7 @@ def order_scene(graph: nx.MultiDiGraph) -> Scene:
     )
     drawn = ordered[-MOST_DRAWN:]
     lanes = sorted({partition for partition, _ in graph.nodes})
-    step = max(26, min(58, 980 // max(1, len(drawn))))
+    step = max(26, min(44, 800 // max(1, len(drawn))))
     width = max(640, _LEFT + step * len(drawn) + _RIGHT)
     bottom = _TOP + _LANE * max(1, len(lanes))
     scene = Scene(
@@ -134,7 +134,7 @@ def _draw_frame(scene: Scene, lanes: dict[int, float], width: float, topic: str)
     for number, y in lanes.items():
         lane = [
             s.rounded(_LEFT - 8, y - 29, width - _LEFT - 8, 58, 8, fill=s.PALE_GREY),
-            s.label(16, y + 4, s.clipped(f"{topic}-{number}", 76), font_weight=600),
+            s.label(16, y + 4, f"partition {number}", font_weight=600),
         ]
         scene.add(f"lane-{number}", "lanes", f"partition {topic}-{number}", lane)
     if not lanes:

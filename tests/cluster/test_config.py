@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kafka_lab.cluster.config import (
+    PROFILES,
+    Profile,
+    broker_properties,
+    profile,
+    to_text,
+    zookeeper_properties,
+)
+from kafka_lab.errors import ConfigurationError
+
+
+def of_broker(brokers: int = 3, name: str = "lab") -> dict[str, str]:
+    return broker_properties(
+        broker_id=2,
+        port=20001,
+        data=Path("data"),
+        zookeeper="127.0.0.1:20000",
+        brokers=brokers,
+        profile=profile(name),
+    )
+
+
+@pytest.mark.parametrize("chosen", PROFILES.values(), ids=str)
+def test_everything_listens_on_loopback_only(chosen: Profile) -> None:
+    assert of_broker(name=chosen.name)["listeners"] == "PLAINTEXT://127.0.0.1:20001"
+    zookeeper = zookeeper_properties(port=20000, data=Path("data"), profile=chosen)
+    assert zookeeper["clientPortAddress"] == "127.0.0.1"
+    assert zookeeper["admin.enableServer"] == "false"
+
+
+def test_the_defaults_profile_overrides_none_of_kafkas_failure_settings() -> None:
+    settings = of_broker(name="kafka-defaults")
+    assert settings["zookeeper.session.timeout.ms"] == "18000"
+    assert not {"replica.lag.time.max.ms", "replica.fetch.wait.max.ms", "min.insync.replicas"} & set(settings)
+
+
+def test_a_slow_boot_does_not_end_a_broker() -> None:
+    assert int(of_broker()["zookeeper.connection.timeout.ms"]) >= 30000
+
+
+@pytest.mark.parametrize(
+    ("brokers", "copies", "in_sync"), [(1, "1", "1"), (2, "2", "1"), (3, "3", "2"), (9, "3", "2")]
+)
+def test_replication_fits_the_number_of_brokers(brokers: int, copies: str, in_sync: str) -> None:
+    settings = of_broker(brokers)
+    assert settings["offsets.topic.replication.factor"] == copies
+    assert settings["min.insync.replicas"] == in_sync
+
+
+def test_an_unknown_profile_names_the_valid_ones() -> None:
+    with pytest.raises(ConfigurationError, match="'fsat'; choose one of: lab, kafka-defaults"):
+        profile("fsat")
+
+
+def test_a_properties_file_keeps_backslashes() -> None:
+    assert to_text({"log.dirs": "a\\b"}) == "log.dirs=a\\\\b\n"

@@ -1,0 +1,79 @@
+"""What several tests need: one real lab for all, and a browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from kafka_lab import Lab
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of the test's own, still empty."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("KAFKA_LAB_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def running_lab() -> Iterator[Lab]:
+    with Lab(brokers=3) as lab:
+        yield lab
+
+
+@pytest.fixture
+def lab(running_lab: Lab) -> Iterator[Lab]:
+    """The session's lab: three brokers, all up before and after the test."""
+    yield running_lab
+    state = running_lab.state
+    for name, node in state.nodes.items():
+        if not node.running:
+            running_lab.restart(name)
+    running_lab.timeline.wait_until(
+        lambda: _every_isr_is_full(running_lab), timeout_s=60, expected="every ISR full again"
+    )
+
+
+def _every_isr_is_full(lab: Lab) -> bool | None:
+    partitions = [p for topic in lab.state.topics.values() for p in topic.values()]
+    return True if all(set(p.isr) == set(p.replicas) for p in partitions) else None
+
+
+@pytest.fixture
+def topic(lab: Lab, request: pytest.FixtureRequest) -> str:
+    """A new topic with three partitions, three replicas each."""
+    name = request.node.name.translate({ord(c): "-" for c in "[]_"})
+    lab.create_topic(name, partitions=3, replication_factor=3)
+    return name
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """An installed Chromium; without one the test is skipped, or fails where one must be (see .ci/run)."""
+    path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    if path is None:
+        missing: Callable[[str], object] = (
+            pytest.fail if os.environ.get("KAFKA_LAB_NEEDS_BROWSER") else pytest.skip
+        )
+        missing("no Chromium is installed")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
+        yield chromium
+        chromium.close()

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kafka_lab import events as ev
+from kafka_lab.state import ClusterState, LiveState, PartitionState
+from kafka_lab.timeline import Timeline
+
+BROKERS = ("broker-1", "broker-2", "broker-10")
+
+
+def story() -> list[ev.Event]:
+    return [
+        ev.NodeStarted("zookeeper-1", "zookeeper", 2181, 1),
+        *(ev.NodeStarted(name, "broker", 9092, 2) for name in reversed(BROKERS)),
+        *(ev.BrokerRegistered(name) for name in BROKERS),
+        ev.ControllerElected("broker-2"),
+        ev.TopicCreated("chat"),
+        ev.ReplicasAssigned("chat", 0, BROKERS),
+        ev.LeaderChanged("chat", 0, "broker-1", None, 0),
+        ev.IsrExpanded("chat", 0, BROKERS, BROKERS, 0),
+    ]
+
+
+def test_a_running_cluster() -> None:
+    state = ClusterState.after(story())
+    assert state.brokers == BROKERS
+    assert state.controller == "broker-2"
+    assert state.topics == {"chat": {0: PartitionState(BROKERS, "broker-1", 0, BROKERS)}}
+    assert all(node.running for node in state.nodes.values())
+
+
+def test_a_killed_leader_stays_registered_until_its_session_ends() -> None:
+    killed = [*story(), ev.NodeExited("broker-1", -9, expected=True)]
+    state = ClusterState.after(killed)
+    assert not state.nodes["broker-1"].running
+    assert state.nodes["broker-1"].registered
+    assert state.topics["chat"][0].leader == "broker-1"
+    later = ClusterState.after(
+        [
+            ev.BrokerLost("broker-1"),
+            ev.LeaderChanged("chat", 0, "broker-2", "broker-1", 1),
+            ev.IsrShrunk("chat", 0, BROKERS[1:], BROKERS[:1], 1),
+        ],
+        state,
+    )
+    assert not later.nodes["broker-1"].registered
+    assert later.topics["chat"][0] == PartitionState(BROKERS, "broker-2", 1, BROKERS[1:])
+
+
+def test_a_deleted_topic_is_gone() -> None:
+    assert ClusterState.after([*story(), ev.TopicDeleted("chat")]).topics == {}
+
+
+def test_without_a_controller() -> None:
+    assert ClusterState.after([*story(), ev.ControllerLost("broker-2")]).controller is None
+
+
+@given(st.integers(0, 12), st.integers(0, 12))
+def test_folding_in_pieces_is_folding_at_once(first: int, second: int) -> None:
+    timeline = Timeline()
+    live = LiveState(timeline)
+    for number, event in enumerate(story()):
+        timeline.append(event)
+        if number in {first, second}:
+            assert live.now() == ClusterState.after(timeline)
+    assert live.now() == ClusterState.after(timeline)
+
+
+def test_a_state_is_not_changed_by_what_follows() -> None:
+    before = ClusterState.after(story())
+    kept = before.topics["chat"][0]
+    ClusterState.after([ev.LeaderChanged("chat", 0, None, "broker-1", 1)], before)
+    assert before.topics["chat"][0] is kept
