@@ -121,7 +121,8 @@ signal.pause()
     grandchildren[0].kill()
 
 
-def test_what_is_left_of_a_dead_owner_is_killed_at_the_next_start(cache: Path) -> None:
+@pytest.mark.usefixtures("cache")
+def test_what_is_left_of_a_dead_owner_is_killed_at_the_next_start() -> None:
     run = Run()
     with start_marked(run) as child:
         (run.folder / "owner.json").write_text(json.dumps({"pid": child.pid, "created": 0.0}))

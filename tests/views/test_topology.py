@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import networkx as nx
+import pytest
+
+from kafka_lab import events as ev
+from kafka_lab.state import ClusterState
+from kafka_lab.timeline import Timeline
+from kafka_lab.views import topology_view
+from kafka_lab.views.scene import to_svg
+from kafka_lab.views.topology import topology_graph, topology_scene
+
+
+def story(brokers: int = 3, partitions: int = 3) -> list[ev.Event]:
+    """A running cluster with a topic of as many replicas as brokers, three at most."""
+    names = [f"broker-{number}" for number in range(1, brokers + 1)]
+    events: list[ev.Event] = [ev.NodeStarted("zookeeper-1", "zookeeper", 1, 1)]
+    events += [ev.NodeStarted(name, "broker", 1, 1) for name in names]
+    events += [ev.BrokerRegistered(name) for name in names]
+    events += [ev.ControllerElected(names[-1]), ev.TopicCreated("chat"), ev.TopicCreated("__offsets")]
+    for number in range(partitions):
+        replicas = tuple(names[(number + k) % brokers] for k in range(min(3, brokers)))
+        events += [
+            ev.ReplicasAssigned("chat", number, replicas),
+            ev.LeaderChanged("chat", number, replicas[0], None, 0),
+            ev.IsrExpanded("chat", number, replicas, replicas, 0),
+        ]
+    return [*events, ev.ReplicasAssigned("__offsets", 0, tuple(names[:1]))]
+
+
+def killed() -> list[ev.Event]:
+    """The leader of chat-0 is killed, and another one elected for it."""
+    return [
+        *story(),
+        ev.NodeExited("broker-1", -9, expected=True),
+        ev.BrokerLost("broker-1"),
+        ev.LeaderChanged("chat", 0, "broker-2", "broker-1", 1),
+        ev.IsrShrunk("chat", 0, ("broker-2", "broker-3"), ("broker-1",), 1),
+    ]
+
+
+def graph_of(events: list[ev.Event]) -> nx.MultiDiGraph:
+    return topology_graph(ClusterState.after(events))
+
+
+def test_roles_of_a_healthy_partition() -> None:
+    graph = graph_of(story())
+    roles = {name: data["role"] for name, data in graph.nodes(data=True) if data.get("partition") == 0}
+    assert roles == {
+        "chat-0@broker-1": "leader",
+        "chat-0@broker-2": "in sync",
+        "chat-0@broker-3": "in sync",
+    }
+    replication = [edge[:2] for edge in graph.edges(data="kind") if edge[2] == "replication"]
+    assert ("chat-0@broker-1", "chat-0@broker-2") in replication
+    assert len(replication) == 6
+
+
+def test_after_a_kill() -> None:
+    graph = graph_of(killed())
+    assert graph.nodes["chat-0@broker-1"]["role"] == "offline"
+    assert graph.nodes["chat-0@broker-2"]["role"] == "leader"
+    assert graph.nodes["chat-1@broker-1"]["role"] == "offline"
+    assert not graph.has_edge("broker-1", "zookeeper-1")
+    scene = topology_scene(graph)
+    assert "Down: broker-1" in scene.desc
+    assert ("chat-0", "broker-2", "1", "broker-3", "broker-1") in scene.table.rows
+
+
+def test_a_follower_that_lags_is_out_of_sync_and_not_offline() -> None:
+    lagging = [*story(), ev.IsrShrunk("chat", 0, ("broker-1", "broker-2"), ("broker-3",), 0)]
+    assert graph_of(lagging).nodes["chat-0@broker-3"]["role"] == "out of sync"
+
+
+def test_internal_topics_are_left_out() -> None:
+    assert not any("__offsets" in str(node) for node in graph_of(story()))
+
+
+@pytest.mark.parametrize("brokers", [1, 2, 3, 5, 9])
+def test_the_picture_is_well_formed_and_nothing_lies_outside(brokers: int) -> None:
+    scene = topology_scene(graph_of(story(brokers, partitions=12)))
+    width, height = scene.size
+    root = ET.fromstring(to_svg(scene))
+    for rect in root.iter("{http://www.w3.org/2000/svg}rect"):
+        x, y = float(rect.get("x", 0)), float(rect.get("y", 0))
+        assert x >= 0
+        assert y >= 0
+        assert x + float(rect.get("width", 0)) <= width
+        assert y + float(rect.get("height", 0)) <= height
+
+
+def test_no_arrow_crosses_a_replica() -> None:
+    """Horizontal runs of an arrow lie between columns, or in the gap below a row."""
+    scene = topology_scene(graph_of(story(brokers=5, partitions=10)))
+    boxes = []
+    for key, (_, element) in scene.items.items():
+        if "@" in key and ">" not in key:
+            rect = element[2][1][1]
+            boxes.append((rect["x"], rect["y"], rect["x"] + rect["width"], rect["y"] + rect["height"]))
+    for key, (_, element) in scene.items.items():
+        if ">" in key:
+            d = element[2][1][1]["d"].replace("M", " ").replace("H", " H ").replace("V", " V ").split()
+            x, y = float(d[0]), float(d[1])
+            for command, value in zip(d[2::2], d[3::2], strict=True):
+                to = float(value)
+                if command == "H":
+                    low, high = sorted((x, to))
+                    crossed = [b for b in boxes if b[1] < y < b[3] and low < b[2] - 1 and high > b[0] + 1]
+                    assert not crossed, key
+                    x = to
+                else:
+                    y = to
+
+
+def test_an_empty_cluster_has_a_hint() -> None:
+    view = topology_view(Timeline())
+    assert "create_topic" in view.to_svg()
+    assert "0 brokers" in view.to_text()
+
+
+def test_names_are_text_and_never_markup() -> None:
+    evil = "<script>alert(1)</script>"
+    events = [*story(), ev.ReplicasAssigned(evil, 0, ("broker-1",))]
+    timeline = Timeline()
+    for event in events:
+        timeline.append(event)
+    view = topology_view(timeline)
+    assert "<script>" not in view.to_svg()
+    assert "<script>" not in view.to_html()
+
+
+def test_a_view_follows_its_timeline() -> None:
+    timeline = Timeline()
+    view = topology_view(timeline)
+    for event in killed():
+        timeline.append(event)
+    assert "broker-1, down" in str(view.scene().items["broker-1"])
+    assert view.graph().number_of_nodes() == graph_of(killed()).number_of_nodes()
