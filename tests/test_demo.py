@@ -26,7 +26,7 @@ COMMAND = [sys.executable, "-m", "kafka_lab", "demo"]
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of the test's own, with the jars and AOT caches of the real one: other runs stay out of sight."""
+    """A cache of the test's own with the real one's jars: other runs stay out of sight."""
     real = cache_folder()
     for name in ("maven", "aot"):
         if (real / name).exists():

@@ -26,7 +26,7 @@ __all__ = ["HISTORY_GROUP", "MESSAGES_TOPIC", "InboxWorker", "Publisher"]
 
 MESSAGES_TOPIC = "ws2ms_chat"
 HISTORY_GROUP = "mongo"  # the group of OpenIM's history consumer
-_POLL_MS = 100
+_POLL_MS = 500
 _AGAIN_S = 0.2
 
 

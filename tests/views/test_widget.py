@@ -109,7 +109,7 @@ def test_text_is_never_markup(shown: Shown) -> None:
     shown.show(small(evil, onclick="document.title='broken'"))
     page = shown.page
     page.get_by_text("As text").click()
-    page.get_by_role("img", name=evil).click()
+    page.get_by_role("img", name=evil).dispatch_event("click")
     assert page.locator("img").count() == 0
     assert page.title() == "widget"
     assert page.locator("[onclick]").count() == 0
