@@ -117,6 +117,9 @@ def zookeeper_properties(*, port: int, data: Path, profile: Profile) -> dict[str
         "maxClientCnxns": "0",
         "preAllocSize": "1024",
         "admin.enableServer": "false",
+        # Do not wait for the disk: the data outlive a killed process all the same, they need not outlive the
+        # machine, and a slow disk ends no sessions.
+        "forceSync": "no",
         "4lw.commands.whitelist": "srvr,stat,ruok,mntr",
     }
 

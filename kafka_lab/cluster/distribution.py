@@ -14,18 +14,20 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+import tomllib
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
-from jgo.env import LockedDependency, LockFile
-from jgo.maven import MavenContext
 
 from kafka_lab.errors import ConfigurationError, DistributionError
 from kafka_lab.progress import Report, silent
+
+if TYPE_CHECKING:
+    from jgo.maven import MavenContext
 
 __all__ = ["Distribution", "Java", "cache_folder", "find_java", "prepare"]
 
@@ -110,14 +112,14 @@ def prepare(report: Report = silent) -> Distribution:
         The jars cannot be had, or one is not what the lock file says.
     """
     java = find_java()
-    lock = _lock()
     repository = cache_folder() / "maven"
-    checksums = {repository / _jar_path(jar): jar.sha256 for jar in lock.dependencies}
-    missing = [jar for jar in lock.dependencies if _sha256(repository / _jar_path(jar)) != jar.sha256]
+    jars = locked_jars()
+    missing = [jar for jar in jars if _sha256(repository / jar.path) != jar.sha256]
     if missing:
         _download(missing, repository, report)
-    digest = hashlib.sha256(repr((java, [*checksums.values()])).encode())
-    return Distribution(KAFKA_VERSION, java, tuple(checksums), repository, digest.hexdigest()[:16])
+    digest = hashlib.sha256(repr((java, jars)).encode()).hexdigest()[:16]
+    paths = tuple(repository / jar.path for jar in jars)
+    return Distribution(KAFKA_VERSION, java, paths, repository, digest)
 
 
 def find_java() -> Java:
@@ -160,16 +162,28 @@ def _system_java() -> Java:
     return Java(path, version)
 
 
-def _lock() -> LockFile:
-    name = f"kafka-{KAFKA_VERSION}.lock.toml"
-    with resources.as_file(resources.files("kafka_lab") / "data" / name) as path:
-        return LockFile.load(path)
+@dataclass(frozen=True)
+class Jar:
+    """One file of the distribution, by its Maven coordinates and its checksum."""
+
+    group: str
+    artifact: str
+    version: str
+    sha256: str
+
+    @property
+    def path(self) -> Path:
+        """Its path in a Maven repository, relative to the top."""
+        return Path(
+            *self.group.split("."), self.artifact, self.version, f"{self.artifact}-{self.version}.jar"
+        )
 
 
-def _jar_path(jar: LockedDependency) -> Path:
-    """Return a jar's path in a Maven repository, relative to its top."""
-    group, artifact, version = jar.groupId, jar.artifactId, jar.version
-    return Path(*group.split("."), artifact, version, f"{artifact}-{version}.jar")
+def locked_jars() -> list[Jar]:
+    """Return what the lock file (in jgo's format) names."""
+    file = resources.files("kafka_lab") / "data" / f"kafka-{KAFKA_VERSION}.lock.toml"
+    locked = tomllib.loads(file.read_text(encoding="utf-8"))["dependencies"]
+    return [Jar(d["groupId"], d["artifactId"], d["version"], d["sha256"]) for d in locked]
 
 
 def _sha256(path: Path) -> str | None:
@@ -181,7 +195,7 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
-def _download(jars: list[LockedDependency], repository: Path, report: Report) -> None:
+def _download(jars: list[Jar], repository: Path, report: Report) -> None:
     """Bring jars into the repository: each appears there whole and checked, or not at all.
 
     Raises
@@ -196,9 +210,8 @@ def _download(jars: list[LockedDependency], repository: Path, report: Report) ->
         tempfile.TemporaryDirectory(prefix="incoming-", dir=repository.parent) as incoming,
         ThreadPoolExecutor(_DOWNLOADS_AT_ONCE, thread_name_prefix="kafka-lab-download") as pool,
     ):
-        context = MavenContext(repo_cache=Path(incoming), local_repos=[], timeout=_TIMEOUT_S)
-        fetch = _fetcher(context, repository)
-        futures = [pool.submit(fetch, jar) for jar in jars]
+        registry = _registry(Path(incoming))
+        futures = [pool.submit(_fetch, jar, registry, repository) for jar in jars]
         try:
             for done, future in enumerate(as_completed(futures), start=1):
                 future.result()
@@ -209,20 +222,30 @@ def _download(jars: list[LockedDependency], repository: Path, report: Report) ->
             pool.shutdown(cancel_futures=True)
 
 
-def _fetcher(context: MavenContext, repository: Path) -> Callable[[LockedDependency], None]:
-    def fetch(jar: LockedDependency) -> None:
-        group, name, version = jar.groupId, jar.artifactId, jar.version
-        path = context.project(group, name).at_version(version).artifact().resolve()
-        if _sha256(path) != jar.sha256:
-            raise DistributionError(
-                f"{path.name} from the registry is not the file that the lock file names "
-                "(its SHA-256 differs): do not use it; is a proxy changing what you download?"
-            )
-        target = repository / _jar_path(jar)
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shutil.move(path, target)
+def _registry(incoming: Path) -> MavenContext:
+    """Return Maven Central, as jgo sees it, with a folder for what comes from it."""
+    from jgo.maven import MavenContext  # slow to import, and seldom needed
 
-    return fetch
+    return MavenContext(repo_cache=incoming, local_repos=[], timeout=_TIMEOUT_S)
+
+
+def _fetch(jar: Jar, registry: MavenContext, repository: Path) -> None:
+    """Bring one jar, check it, and move it into the repository.
+
+    Raises
+    ------
+    DistributionError
+        It is not what the lock file says.
+    """
+    path = registry.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
+    if _sha256(path) != jar.sha256:
+        raise DistributionError(
+            f"{path.name} from the registry is not the file that the lock file names "
+            "(its SHA-256 differs): do not use it; is a proxy changing what you download?"
+        )
+    target = repository / jar.path
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    shutil.move(path, target)
 
 
 def _advice(error: Exception, repository: Path) -> str:

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import hashlib
 import http.server
 import os
 import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-import jgo.maven
 import pytest
+from jgo.maven import MavenContext
 
 from kafka_lab.cluster import distribution
 from kafka_lab.errors import ConfigurationError, DistributionError
@@ -36,30 +38,37 @@ def serving(folder: Path) -> Iterator[tuple[str, list[str]]]:
         thread.join()
 
 
+def point_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let jgo ask another registry."""
+    real = distribution._registry
+
+    def elsewhere(incoming: Path) -> MavenContext:
+        context = real(incoming)
+        context.remote_repos = {"test": url}
+        return context
+
+    monkeypatch.setattr(distribution, "_registry", elsewhere)
+
+
 @pytest.fixture
 def jar(monkeypatch: pytest.MonkeyPatch, cache: Path) -> Iterator[tuple[Path, Path, list[str]]]:
     """A lock of one jar, a registry that has it, and an empty cache: (in registry, in cache, asked)."""
-    lock = distribution._lock()
-    lock.dependencies = [jar for jar in lock.dependencies if jar.artifactId == SMALL]
-    path = distribution._jar_path(lock.dependencies[0])
+    (locked,) = [jar for jar in distribution.locked_jars() if jar.artifact == SMALL]
     registry = cache.parent / "registry"
-    (registry / path).parent.mkdir(parents=True)
-    (registry / path).write_bytes(b"a small jar")
-    lock.dependencies[0].sha256 = distribution._sha256(registry / path)
-    monkeypatch.setattr(distribution, "_lock", lambda: lock)
+    (registry / locked.path).parent.mkdir(parents=True)
+    (registry / locked.path).write_bytes(b"a small jar")
+    locked = replace(locked, sha256=hashlib.sha256(b"a small jar").hexdigest())
+    monkeypatch.setattr(distribution, "locked_jars", lambda: [locked])
     with serving(registry) as (url, asked):
-        real = jgo.maven.MavenContext
-        monkeypatch.setattr(
-            distribution, "MavenContext", lambda **more: real(remote_repos={"test": url}, **more)
-        )
-        yield registry / path, cache / "maven" / path, asked
+        point_to(url, monkeypatch)
+        yield registry / locked.path, cache / "maven" / locked.path, asked
 
 
 def test_every_jar_is_pinned() -> None:
-    jars = distribution._lock().dependencies
+    jars = distribution.locked_jars()
     assert len(jars) > 50
-    assert all(jar.sha256 and len(jar.sha256) == 64 for jar in jars)
-    assert {"kafka_2.13", "zookeeper", "kafka-tools"} <= {jar.artifactId for jar in jars}
+    assert all(len(jar.sha256) == 64 for jar in jars)
+    assert {"kafka_2.13", "zookeeper", "kafka-tools"} <= {jar.artifact for jar in jars}
 
 
 def test_jars_are_downloaded_once_with_progress(jar: tuple[Path, Path, list[str]]) -> None:
@@ -94,9 +103,7 @@ def test_a_wrong_jar_in_the_registry_is_not_used(jar: tuple[Path, Path, list[str
 def test_no_registry_says_how_to_work_offline(
     jar: tuple[Path, Path, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = jgo.maven.MavenContext
-    nowhere = {"test": "http://127.0.0.1:9"}
-    monkeypatch.setattr(distribution, "MavenContext", lambda **more: real(remote_repos=nowhere, **more))
+    point_to("http://127.0.0.1:9", monkeypatch)
     with pytest.raises(DistributionError, match="kafka-lab fetch") as caught:
         distribution.prepare()
     assert str(jar[1].parents[5]) in str(caught.value)
