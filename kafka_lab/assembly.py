@@ -22,6 +22,7 @@ from kafka_lab.observe.zk_watch import ZooKeeperWatch
 from kafka_lab.progress import Report
 from kafka_lab.state import LiveState
 from kafka_lab.timeline import Timeline
+from kafka_lab.topics import Topics
 
 __all__ = ["Assembly", "assemble"]
 
@@ -37,7 +38,7 @@ class Assembly:
 
     cluster: LocalCluster
     clients: Clients
-    admin: KafkaAdminClient
+    topics: Topics
     faults: Faults
     closers: Closers
 
@@ -110,7 +111,8 @@ def _start(
     closers.add(clients.close)
     admin = clients.admin()
     _wait_until_acknowledged(admin, len(brokers))
-    return Assembly(cluster, clients, admin, Faults(timeline, cluster, state), closers)
+    topics = Topics(timeline, state, admin, len(brokers))
+    return Assembly(cluster, clients, topics, Faults(timeline, cluster, state), closers)
 
 
 def _wait_until_acknowledged(admin: KafkaAdminClient, brokers: int) -> None:

@@ -167,6 +167,10 @@ class Demonstration:
                 ],
             ),
         )
+        self._tell.say(
+            "(A topic is cut into partitions; the employee's ID picks one. Several brokers keep a copy of it, one "
+            "of them leads, and the answer came when all in sync had it.)"
+        )
         message = openim.inbox.messages(self._employee)[stored.seq_in_inbox - 1]
         self._tell.show(
             f"The inbox of {self._employee}",
@@ -186,6 +190,10 @@ class Demonstration:
         where = f"{first.topic}-{first.partition}"
         role = f"it leads {where}" + (", and is the controller" * (victim == lab.controller()))
         tell.say(f"kill -9 {victim}: {role}")
+        tell.say(
+            "(No farewell, as in a power cut. ZooKeeper hears no more of it; when its session has expired, the "
+            "controller makes another broker the leader.)"
+        )
         lab.kill(victim)
         killed = lab.wait_for(FaultStarted, node=victim)
         expired = lab.wait_for(BrokerLost, node=victim, timeout_s=_WAIT_S)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -14,6 +12,7 @@ from kafka_lab import cells
 from kafka_lab.cluster.config import min_insync_replicas
 from kafka_lab.cluster.config import profile as profile_named
 from kafka_lab.cluster.distribution import prepare
+from kafka_lab.cluster.tools import run_tool
 from kafka_lab.errors import ClosedError, ConfigurationError, unknown
 from kafka_lab.events import Event
 from kafka_lab.showing import visible
@@ -35,16 +34,6 @@ E = TypeVar("E", bound=Event)
 
 _MOST_BROKERS = 9
 _WAIT_S = 30.0
-_TOOL_S = 60.0
-#: Kafka's own command-line tools: what follows "kafka-" in their script's name, and their main class.
-_TOOLS = {
-    "topics": "org.apache.kafka.tools.TopicCommand",
-    "consumer-groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
-    "configs": "kafka.admin.ConfigCommand",
-    "log-dirs": "org.apache.kafka.tools.LogDirsCommand",
-    "leader-election": "org.apache.kafka.tools.LeaderElectionCommand",
-}
-_TOPIC_NAME = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")  # Kafka's own rule for topics
 
 
 class Lab:
@@ -212,16 +201,7 @@ class Lab:
         --------
         ``print(lab.tool("topics", "--describe", "--topic", "chat"))``
         """
-        if name not in _TOOLS:
-            raise ConfigurationError(unknown("tool", name, _TOOLS))
-        servers = ",".join(self.bootstrap_servers)
-        command = self._running.cluster.tool(_TOOLS[name], "--bootstrap-server", servers, *arguments)
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TOOL_S, check=False)
-        if done.returncode:
-            raise ConfigurationError(
-                f"kafka-{name} refused {' '.join(arguments)!r}: {done.stdout}{done.stderr}"
-            )
-        return done.stdout
+        return run_tool(self._running.cluster, name, *arguments)
 
     # What it looks like --------------------------------------------------------------------------
 
@@ -308,44 +288,9 @@ class Lab:
         WaitTimeoutError
             No leaders within 30 s.
         """
-        copies = min(3, len(self.brokers)) if replication_factor is None else replication_factor
-        self._check_topic(topic, partitions, copies)
-        from kafka.errors import BrokerResponseError
-
-        admin = self._running.admin
-        description = {
-            "num_partitions": partitions,
-            "replication_factor": copies,
-            "configs": dict(config or {}),
-        }
+        topics = self._running.topics
         self._act()
-        try:
-            admin.create_topics({topic: description})
-        except BrokerResponseError as error:
-            raise ConfigurationError(f"the topic {topic!r} was not created: {error}") from error
-
-        def all_led() -> bool | None:
-            led = [p for p in self.state.topics.get(topic, {}).values() if p.leader]
-            return True if len(led) == partitions else None
-
-        self.timeline.wait_until(
-            all_led, timeout_s=_WAIT_S, expected=f"a leader for each partition of {topic}"
-        )
-
-    def _check_topic(self, topic: str, partitions: int, copies: int) -> None:
-        if not isinstance(topic, str) or not _TOPIC_NAME.fullmatch(topic):
-            raise ConfigurationError(
-                f"topic is {topic!r}; expected 1 to 249 letters, digits, '.', '_' or '-'"
-            )
-        if topic in self.state.topics:
-            raise ConfigurationError(f"there is a topic {topic!r} already")
-        if type(partitions) is not int or partitions < 1:
-            raise ConfigurationError(f"partitions is {partitions!r}; expected a whole number from 1 on")
-        if type(copies) is not int or not 1 <= copies <= len(self.brokers):
-            raise ConfigurationError(
-                f"replication_factor is {copies!r}; expected 1 to {len(self.brokers)}: "
-                "replicas of a partition live on different brokers"
-            )
+        topics.create(topic, partitions, replication_factor, config)
 
     def kill(self, node: str) -> None:
         """End a node with SIGKILL, as a power cut would; ``restart`` undoes it.

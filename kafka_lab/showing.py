@@ -49,7 +49,11 @@ def _in_terminal(work: str) -> Iterator[Report]:
         task = bars.add_task(work, total=None)
 
         def report(step: str, done: int, total: int) -> None:
-            bars.update(task, description=step, completed=done, total=total or None)
+            nonlocal task
+            if bars.tasks[-1].description != step:  # a bar cannot become one of unknown length
+                bars.remove_task(task)
+                task = bars.add_task(step, total=total or None)
+            bars.update(task, completed=done)
 
         yield report
 

@@ -247,25 +247,8 @@ class LocalCluster:
         self._run.close(keep_logs=keep_logs)
         self._run = None
 
-    def tool(self, main_class: str, *arguments: str) -> list[str]:
-        """Return the command line that runs one of Kafka's own tools, as this cluster's brokers run."""
-        return [*self._java("tool"), main_class, *arguments]
-
-    def _running(self) -> Run:
-        if self._run is None:
-            raise ConfigurationError("the cluster is not started, or closed: it has no folder")
-        return self._run
-
-    def _add(self, name: str, role: str, port: int, properties: Mapping[str, str]) -> None:
-        data = self.folder / name
-        data.mkdir(mode=0o700)
-        file = self.folder / f"{name}.properties"
-        file.write_text(to_text(properties), encoding="utf-8")
-        command = [*self._java(role), MAIN_CLASSES[role], str(file)]
-        process = NodeProcess(name, command, self.folder / f"{name}.log", partial(self._on_exit, name))
-        self.nodes[name] = Node(name, role, port, data, process)
-
-    def _java(self, role: str) -> list[str]:
+    def java(self, role: str) -> list[str]:
+        """Return a command line up to the main class: for a ``zookeeper``, a ``broker`` or a ``tool``."""
         run = self._running()
         log4j = "log4j.node" if role in MAIN_CLASSES else "log4j.tool"
         return [
@@ -279,6 +262,20 @@ class LocalCluster:
             "-cp",
             self._distribution.class_path,
         ]
+
+    def _running(self) -> Run:
+        if self._run is None:
+            raise ConfigurationError("the cluster is not started, or closed: it has no folder")
+        return self._run
+
+    def _add(self, name: str, role: str, port: int, properties: Mapping[str, str]) -> None:
+        data = self.folder / name
+        data.mkdir(mode=0o700)
+        file = self.folder / f"{name}.properties"
+        file.write_text(to_text(properties), encoding="utf-8")
+        command = [*self.java(role), MAIN_CLASSES[role], str(file)]
+        process = NodeProcess(name, command, self.folder / f"{name}.log", partial(self._on_exit, name))
+        self.nodes[name] = Node(name, role, port, data, process)
 
     def _on_exit(self, name: str, exit_code: int) -> None:
         self._timeline.append(NodeExited(name, exit_code, expected=name in self._told_to_exit))
