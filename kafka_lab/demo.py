@@ -168,8 +168,8 @@ class Demonstration:
             ),
         )
         self._tell.say(
-            "(A topic is cut into partitions; the employee's ID picks one. Several brokers keep a copy of it, one "
-            "of them leads, and the answer came when all in sync had it.)"
+            "(A topic is cut into partitions; the employee's ID picks one. Several brokers keep it, one of "
+            "them leads, and the answer came when all in sync had the message.)"
         )
         message = openim.inbox.messages(self._employee)[stored.seq_in_inbox - 1]
         self._tell.show(
@@ -191,8 +191,8 @@ class Demonstration:
         role = f"it leads {where}" + (", and is the controller" * (victim == lab.controller()))
         tell.say(f"kill -9 {victim}: {role}")
         tell.say(
-            "(No farewell, as in a power cut. ZooKeeper hears no more of it; when its session has expired, the "
-            "controller makes another broker the leader.)"
+            "(No farewell, as in a power cut. ZooKeeper hears no more of it; when its session has expired, "
+            "the controller makes another broker the leader.)"
         )
         lab.kill(victim)
         killed = lab.wait_for(FaultStarted, node=victim)
