@@ -109,10 +109,11 @@ def _start(
     report("Waiting for the first acknowledgement by all replicas", 0, 0)
     clients = Clients(timeline, cluster.bootstrap_servers, _delivery_timeout_ms(profile))
     closers.add(clients.close)
-    admin = clients.admin()
-    _wait_until_acknowledged(admin, len(brokers))
-    topics = Topics(timeline, state, admin, len(brokers))
-    return Assembly(cluster, clients, topics, Faults(timeline, cluster, state), closers)
+    with clients.admin() as admin:
+        _wait_until_acknowledged(admin, len(brokers))
+    faults = Faults(timeline, cluster, state, _START_S + profile.session_timeout_ms / 1000)
+    topics = Topics(timeline, state, clients.admin, len(brokers))
+    return Assembly(cluster, clients, topics, faults, closers)
 
 
 def _wait_until_acknowledged(admin: KafkaAdminClient, brokers: int) -> None:

@@ -177,10 +177,11 @@ class Clients:
             consumer.close(autocommit=False)
 
     def admin(self) -> KafkaAdminClient:
-        """Return an admin client."""
-        admin = KafkaAdminClient(**self._settings, client_id=self._name("admin"))
-        self._open.add(admin.close)
-        return admin
+        """Return an admin client, to be used in a ``with`` statement.
+
+        A new one each time: an old one does not find its way after all brokers were restarted.
+        """
+        return KafkaAdminClient(**self._settings, client_id=self._name("admin"))
 
     def close(self) -> None:
         """Close every client that was made here; closing one twice does no harm."""
@@ -188,6 +189,26 @@ class Clients:
 
     def _name(self, kind: str) -> str:
         return f"lab-{kind}-{next(self._ids)}"
+
+
+OFFSETS_TOPIC = "__consumer_offsets"
+
+
+def offsets_partition(group_id: str, partitions: int) -> int:
+    """Return the partition of ``__consumer_offsets`` that keeps a group's offsets.
+
+    Java's ``String.hashCode`` of the ID without its sign bit, modulo the number of partitions.
+
+    Examples
+    --------
+    >>> offsets_partition("readers", 50)
+    28
+    """
+    code = 0
+    units = group_id.encode("utf-16-be")
+    for high, low in zip(units[::2], units[1::2], strict=True):
+        code = (31 * code + (high << 8 | low)) & 0xFFFFFFFF
+    return (code & 0x7FFFFFFF) % partitions
 
 
 def _text(value: object) -> str:

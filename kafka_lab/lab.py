@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from kafka_lab import cells
+from kafka_lab.breaking import Breaking
 from kafka_lab.cluster.config import min_insync_replicas
 from kafka_lab.cluster.config import profile as profile_named
 from kafka_lab.cluster.distribution import prepare
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from kafka_lab.assembly import Assembly
     from kafka_lab.clients import LabConsumer, LabProducer
+    from kafka_lab.faults import Faults
     from kafka_lab.openim.service import OpenIM
     from kafka_lab.views.view import View
 
@@ -36,7 +38,7 @@ _MOST_BROKERS = 9
 _WAIT_S = 30.0
 
 
-class Lab:
+class Lab(Breaking):
     """A real local Kafka cluster to use, to break and to watch.
 
     Parameters
@@ -44,8 +46,10 @@ class Lab:
     brokers : int, default 3
         How many Kafka brokers, 1 to 9.
     profile : str, default "lab"
-        How fast failures are noticed: ``"lab"`` takes about two seconds, ``"kafka-defaults"`` (Kafka's
-        values as shipped) up to 18.
+        How fast failures are noticed: ``"lab"`` takes about two seconds, ``"fast"`` one, ``"kafka-defaults"``
+        (Kafka's values as shipped) up to 18. ``"fragile"`` is like ``"lab"`` but can lose messages.
+    settings : mapping, optional
+        Further broker settings by Kafka's configuration keys, such as ``{"log.segment.bytes": "1048576"}``.
 
     Attributes
     ----------
@@ -69,12 +73,14 @@ class Lab:
     In a notebook a lab lives over many cells: ``lab = Lab().start()``, and ``lab.close()`` in the last.
     """
 
-    def __init__(self, brokers: int = 3, profile: str = "lab") -> None:
+    def __init__(
+        self, brokers: int = 3, profile: str = "lab", settings: Mapping[str, str] | None = None
+    ) -> None:
         if type(brokers) is not int or not 1 <= brokers <= _MOST_BROKERS:
             raise ConfigurationError(
                 f"brokers is {brokers!r}; expected a whole number from 1 to {_MOST_BROKERS}"
             )
-        self._profile = profile_named(profile)
+        self._profile = profile_named(profile).with_settings(settings or {})
         self.timeline = Timeline()
         self.brokers = tuple(map(broker_name, range(1, brokers + 1)))
         self._state = LiveState(self.timeline)
@@ -234,6 +240,17 @@ class Lab:
         """
         return self._partition(topic, partition).isr
 
+    def coordinator(self, group_id: str) -> str | None:
+        """Return the coordinator of a consumer group, or None while there is none.
+
+        It is the leader of the partition of ``__consumer_offsets`` that the group's ID picks: its Java hash
+        code modulo the number of partitions (``GroupMetadataManager.partitionFor`` in Kafka 3.9).
+        """
+        from kafka_lab.clients import OFFSETS_TOPIC, offsets_partition
+
+        partitions = len(self.state.topics[OFFSETS_TOPIC])
+        return self.leader_of(OFFSETS_TOPIC, offsets_partition(group_id, partitions))
+
     def _partition(self, topic: str, partition: int) -> PartitionState:
         topics = self.state.topics
         if topic not in topics:
@@ -292,39 +309,6 @@ class Lab:
         self._act()
         topics.create(topic, partitions, replication_factor, config)
 
-    def kill(self, node: str) -> None:
-        """End a node with SIGKILL, as a power cut would; ``restart`` undoes it.
-
-        What the cluster does about it comes later: wait for it with :meth:`wait_for`.
-
-        Raises
-        ------
-        ConfigurationError
-            There is no such node.
-        FaultError
-            It is down already.
-        """
-        self._running.cluster.node(node)
-        self._act()
-        self._running.faults.kill(node)
-
-    def restart(self, node: str) -> None:
-        """Start a node that is down, with its port and its data; return when it serves again.
-
-        Raises
-        ------
-        ConfigurationError
-            There is no such node.
-        FaultError
-            It is not down.
-        NodeStartError, WaitTimeoutError
-            It did not come back; it is down as before.
-        """
-        self._running.cluster.node(node)
-        self._act()
-        with visible(f"Restarting {node}"):
-            self._running.faults.restart(node, _WAIT_S + self._profile.session_timeout_ms / 1000)
-
     def wait_for(
         self,
         kind: type[E],
@@ -355,6 +339,13 @@ class Lab:
         """
         begin = self._last_act if since is None else since
         return self.timeline.wait_for(kind, timeout_s=timeout_s, since=begin, **fields)
+
+    def _acting(self, node: str | None = None) -> Faults:
+        running = self._running
+        if node is not None:
+            running.cluster.node(node)
+        self._act()
+        return running.faults
 
     def _act(self) -> None:
         self._last_act = len(self.timeline)
@@ -458,6 +449,8 @@ class Lab:
 
 
 def _condition(node: NodeState, is_controller: bool) -> str:
+    if node.paused:
+        return "paused"
     if not node.running:
         return "down, still registered" if node.registered else "down"
     if node.role == "broker" and not node.registered:

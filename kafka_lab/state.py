@@ -25,6 +25,8 @@ class NodeState:
         Where it listens on 127.0.0.1, and its process.
     running : bool
         Its process is there.
+    paused : bool
+        Its process is frozen (SIGSTOP): it is there and does nothing.
     registered : bool
         A broker's znode ``/brokers/ids/N`` is there. It outlives the process by up to a session timeout.
     """
@@ -33,6 +35,7 @@ class NodeState:
     port: int = 0
     pid: int = 0
     running: bool = False
+    paused: bool = False
     registered: bool = False
 
 
@@ -136,6 +139,16 @@ def _(event: ev.BrokerRegistered, state: ClusterState) -> ClusterState:
 @_apply.register
 def _(event: ev.BrokerLost, state: ClusterState) -> ClusterState:
     return _with_node(state, event.node, registered=False)
+
+
+@_apply.register
+def _(event: ev.FaultStarted, state: ClusterState) -> ClusterState:
+    return _with_node(state, event.node, paused=True) if event.fault == "pause" else state
+
+
+@_apply.register
+def _(event: ev.FaultEnded, state: ClusterState) -> ClusterState:
+    return _with_node(state, event.node, paused=False) if event.fault == "pause" else state
 
 
 @_apply.register

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
 
 from kafka import KafkaAdminClient
-from kafka.errors import BrokerResponseError
+from kafka.errors import BrokerResponseError, KafkaError, RetriableError, TopicAlreadyExistsError
 
-from kafka_lab.errors import ConfigurationError
+from kafka_lab.errors import ConfigurationError, WaitTimeoutError
 from kafka_lab.state import LiveState
 from kafka_lab.timeline import Timeline
 
@@ -16,6 +18,7 @@ __all__ = ["Topics"]
 
 _NAME = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")  # Kafka's own rule
 _WAIT_S = 30.0
+_AGAIN_S = 0.1
 
 
 class Topics:
@@ -27,16 +30,22 @@ class Topics:
         Where new topics and their leaders appear.
     state : LiveState
         The state of ``timeline``.
-    admin : kafka.KafkaAdminClient
-        Asks Kafka.
+    new_admin : callable
+        Returns a :class:`kafka.KafkaAdminClient` to use once.
     brokers : int
         How many brokers there are.
     """
 
-    def __init__(self, timeline: Timeline, state: LiveState, admin: KafkaAdminClient, brokers: int) -> None:
+    def __init__(
+        self,
+        timeline: Timeline,
+        state: LiveState,
+        new_admin: Callable[[], KafkaAdminClient],
+        brokers: int,
+    ) -> None:
         self._timeline = timeline
         self._state = state
-        self._admin = admin
+        self._new_admin = new_admin
         self._brokers = brokers
 
     def create(
@@ -62,10 +71,7 @@ class Topics:
             "replication_factor": copies,
             "configs": dict(config or {}),
         }
-        try:
-            self._admin.create_topics({topic: description})
-        except BrokerResponseError as error:
-            raise ConfigurationError(f"the topic {topic!r} was not created: {error}") from error
+        self._ask({topic: description}, f"the topic {topic!r}")
 
         def all_led() -> bool | None:
             led = [p for p in self._state.now().topics.get(topic, {}).values() if p.leader]
@@ -74,6 +80,38 @@ class Topics:
         self._timeline.wait_until(
             all_led, timeout_s=_WAIT_S, expected=f"a leader for each partition of {topic}"
         )
+
+    def _ask(self, descriptions: dict[str, object], what: str) -> None:
+        """Create topics, asking again while the brokers are electing, restarting or not to be reached.
+
+        Raises
+        ------
+        ConfigurationError
+            Kafka refuses it.
+        WaitTimeoutError
+            No controller answered in time.
+        """
+        deadline = time.monotonic() + _WAIT_S
+        pause = threading.Event()
+        asked_before = False
+        while True:
+            try:
+                with self._new_admin() as admin:
+                    admin.create_topics(descriptions)
+                return
+            except TopicAlreadyExistsError as error:
+                if asked_before:  # the answer to the first time was lost
+                    return
+                raise ConfigurationError(f"{what} was not created: {error}") from error
+            except KafkaError as error:
+                if isinstance(error, BrokerResponseError) and not isinstance(error, RetriableError):
+                    raise ConfigurationError(f"{what} was not created: {error}") from error
+                if time.monotonic() > deadline:
+                    raise WaitTimeoutError(
+                        f"the creation of {what}", waited_s=_WAIT_S, last_seen=repr(error)
+                    ) from error
+            asked_before = True
+            pause.wait(_AGAIN_S)
 
     def _check(self, topic: str, partitions: int, copies: int) -> None:
         if not isinstance(topic, str) or not _NAME.fullmatch(topic):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,24 +43,13 @@ def running_lab() -> Iterator[Lab]:
 def lab(running_lab: Lab) -> Iterator[Lab]:
     """The session's lab: three brokers, all up before and after the test."""
     yield running_lab
-    state = running_lab.state
-    for name, node in state.nodes.items():
-        if not node.running:
-            running_lab.restart(name)
-    running_lab.timeline.wait_until(
-        lambda: _every_isr_is_full(running_lab), timeout_s=60, expected="every ISR full again"
-    )
-
-
-def _every_isr_is_full(lab: Lab) -> bool | None:
-    partitions = [p for topic in lab.state.topics.values() for p in topic.values()]
-    return True if all(set(p.isr) == set(p.replicas) for p in partitions) else None
+    running_lab.heal_all()
 
 
 @pytest.fixture
 def topic(lab: Lab, request: pytest.FixtureRequest) -> str:
     """A new topic with three partitions, three replicas each."""
-    name = request.node.name.translate({ord(c): "-" for c in "[]_"})
+    name = re.sub(r"\W+", "-", request.node.name)
     lab.create_topic(name, partitions=3, replication_factor=3)
     return name
 

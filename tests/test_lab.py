@@ -23,7 +23,7 @@ def test_a_number_of_brokers_that_makes_no_sense(brokers: object) -> None:
 
 
 def test_an_unknown_profile_names_the_valid_ones() -> None:
-    with pytest.raises(ConfigurationError, match="lab, kafka-defaults"):
+    with pytest.raises(ConfigurationError, match="lab, fast, kafka-defaults, fragile"):
         Lab(profile="default")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kafka_lab.errors import ConfigurationError, unknown
@@ -18,6 +18,8 @@ __all__ = [
     "zookeeper_properties",
 ]
 
+_SESSION = "zookeeper.session.timeout.ms"
+_OWN = {"broker.id", "listeners", "advertised.listeners", "log.dir", "log.dirs", "zookeeper.connect"}
 HOST = "127.0.0.1"  # everything listens here and nowhere else
 LOG4J = """\
 log4j.rootLogger={level}, console
@@ -49,6 +51,49 @@ class Profile:
     tick_time_ms: int
     broker: Mapping[str, str] = field(default_factory=dict)
 
+    def with_settings(self, settings: Mapping[str, str]) -> Profile:
+        """Return this profile with other broker settings, by Kafka's configuration keys.
+
+        Raises
+        ------
+        ConfigurationError
+            A key or value is no text, or the setting is the lab's own.
+
+        Examples
+        --------
+        >>> PROFILES["lab"].with_settings({"zookeeper.session.timeout.ms": "6000"}).session_timeout_ms
+        6000
+        """
+        for key, value in settings.items():
+            if not (isinstance(key, str) and isinstance(value, str)):
+                raise ConfigurationError(f"{key!r}: {value!r} is no setting; expected text for both")
+            if key in _OWN:
+                raise ConfigurationError(f"{key} is the lab's own setting; it cannot be changed")
+        session = settings.get(_SESSION, str(self.session_timeout_ms))
+        if not session.isdecimal():
+            raise ConfigurationError(f"{_SESSION} is {session!r}; expected milliseconds")
+        return replace(self, session_timeout_ms=int(session), broker={**self.broker, **settings})
+
+
+# A lab's own settings, with what each of them teaches when it is set back to Kafka's default.
+_QUICK = {
+    # A follower that has not caught up for this long leaves the in-sync replicas (30000 as shipped).
+    "replica.lag.time.max.ms": "2000",
+    # As shipped (500 and 1000) these two delay acks=all by up to a second after an election.
+    "replica.fetch.wait.max.ms": "50",
+    "replica.fetch.backoff.ms": "100",
+    # As shipped the last broker to stop tries three times, five seconds apart.
+    "controlled.shutdown.max.retries": "1",
+    "controlled.shutdown.retry.backoff.ms": "100",
+    # A preferred-leader election is the learner's act, not a timer's.
+    "auto.leader.rebalance.enable": "false",
+    # acks=all means at least two copies (see min_insync_replicas); 1 as shipped.
+    "min.insync.replicas": "2",
+    # A consumer group's first members need not wait three seconds for more.
+    "group.initial.rebalance.delay.ms": "0",
+    # A deleted topic's folders go at once.
+    "log.segment.delete.delay.ms": "1000",
+}
 
 PROFILES = {
     profile.name: profile
@@ -58,30 +103,31 @@ PROFILES = {
             teaches="A failover in about two seconds: long enough to watch, short enough to wait for.",
             session_timeout_ms=2000,
             tick_time_ms=200,
-            broker={
-                # A follower that has not caught up for this long leaves the in-sync replicas.
-                "replica.lag.time.max.ms": "2000",
-                # As shipped (500 and 1000) these two delay acks=all by up to a second after an election.
-                "replica.fetch.wait.max.ms": "50",
-                "replica.fetch.backoff.ms": "100",
-                # As shipped the last broker to stop tries three times, five seconds apart.
-                "controlled.shutdown.max.retries": "1",
-                "controlled.shutdown.retry.backoff.ms": "100",
-                # A preferred-leader election is the learner's act, not a timer's.
-                "auto.leader.rebalance.enable": "false",
-                # acks=all means at least two copies (see min_insync_replicas).
-                "min.insync.replicas": "2",
-                # A consumer group's first members need not wait for more.
-                "group.initial.rebalance.delay.ms": "0",
-                # A deleted topic's folders go at once.
-                "log.segment.delete.delay.ms": "1000",
-            },
+            broker=_QUICK,
+        ),
+        Profile(
+            name="fast",
+            teaches="A failover in about one second, for tests.",
+            session_timeout_ms=1000,
+            tick_time_ms=100,
+            broker=_QUICK,
         ),
         Profile(
             name="kafka-defaults",
             teaches="Kafka's own values, as shipped with 3.9: a failover takes up to 18 seconds.",
             session_timeout_ms=18000,
             tick_time_ms=2000,
+        ),
+        Profile(
+            name="fragile",
+            teaches="Acknowledged messages can be lost: one copy is enough, and a stale replica may lead.",
+            session_timeout_ms=2000,
+            tick_time_ms=200,
+            broker={
+                **_QUICK,
+                "min.insync.replicas": "1",
+                "unclean.leader.election.enable": "true",
+            },
         ),
     )
 }
@@ -137,7 +183,7 @@ def broker_properties(
         "listeners": f"PLAINTEXT://{HOST}:{port}",
         "log.dirs": str(data),
         "zookeeper.connect": zookeeper,
-        "zookeeper.session.timeout.ms": str(profile.session_timeout_ms),
+        _SESSION: str(profile.session_timeout_ms),
         # Unset it falls back to the session timeout, and a slow boot ends in an exit.
         "zookeeper.connection.timeout.ms": "30000",
         "offsets.topic.replication.factor": copies,
@@ -153,7 +199,7 @@ def broker_properties(
         "log.index.size.max.bytes": "1048576",
         **profile.broker,
     }
-    if "min.insync.replicas" in settings:
+    if settings.get("min.insync.replicas") == _QUICK["min.insync.replicas"]:
         settings["min.insync.replicas"] = str(min_insync_replicas(brokers))
     return settings
 

@@ -25,7 +25,7 @@ _LOOKS = {  # role: fill, stroke, dashes, ink, mark
 def topology_graph(state: ClusterState) -> nx.MultiDiGraph:
     """Return the cluster as a graph.
 
-    Nodes are brokers and ZooKeepers (``kind`` ``"broker"`` or ``"zookeeper"``, ``running``,
+    Nodes are brokers and ZooKeepers (``kind`` ``"broker"`` or ``"zookeeper"``, ``running``, ``paused``,
     ``registered``, ``controller``) and replicas such as ``"chat-0@broker-1"`` (``kind`` ``"replica"``,
     ``topic``, ``partition``, ``broker``, ``role``, ``leader_epoch``). Edges are sessions from broker to
     ZooKeeper, and replication from leader to follower. Internal topics (``__consumer_offsets``) are left out.
@@ -37,6 +37,7 @@ def topology_graph(state: ClusterState) -> nx.MultiDiGraph:
             name,
             kind=node.role,
             running=node.running,
+            paused=node.paused,
             registered=node.registered,
             controller=name == state.controller,
         )
@@ -73,7 +74,7 @@ def _add_partition(
 
 
 def _role(node: NodeState | None, partition: PartitionState, broker: str) -> str:
-    if node is None or not node.running:
+    if node is None or not node.running or node.paused:
         return "offline"
     if broker == partition.leader:
         return "leader"
@@ -155,9 +156,12 @@ def _draw_broker(
 ) -> None:
     data = graph.nodes[name]
     running, registered = data["running"], data["registered"]
-    dark = s.INK if running else s.GREY
+    up = running and not data["paused"]
+    dark = s.INK if up else s.GREY
     note = "◆ controller" if data["controller"] else ""
-    if not running:
+    if data["paused"]:
+        note = "‖ paused" if registered else "‖ paused, session expired"
+    elif not running:
         note = "✕ down" if not registered else "✕ down, session open"
     elif not registered:
         note = "… starting"
@@ -168,16 +172,16 @@ def _draw_broker(
             _BOX,
             height,
             10,
-            fill=s.WHITE if running else s.PALE_GREY,
+            fill=s.WHITE if up else s.PALE_GREY,
             stroke=dark,
             stroke_width=2,
-            stroke_dasharray="none" if running else "6 5",
+            stroke_dasharray="none" if up else "6 5",
         ),
         s.rounded(x, _TOP, _BOX, _HEAD - 6, 10, fill=dark),
         s.label(x + 14, _TOP + 19, name, fill=s.WHITE, font_weight=700, font_size=13),
         s.label(x + _BOX - 14, _TOP + 19, note, fill=s.WHITE, text_anchor="end"),
     ]
-    said = f"{name}, {'running' if running else 'down'}{', ' + note[2:] if note else ''}"
+    said = f"{name}, {'running' if up else 'paused' if running else 'down'}{', ' + note[2:] if note else ''}"
     scene.add(name, "brokers", said, parts, tabindex=0)
     if registered:
         middle = x + _BOX / 2

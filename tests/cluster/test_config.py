@@ -54,8 +54,37 @@ def test_replication_fits_the_number_of_brokers(brokers: int, copies: str, in_sy
 
 
 def test_an_unknown_profile_names_the_valid_ones() -> None:
-    with pytest.raises(ConfigurationError, match="'fsat'; choose one of: lab, kafka-defaults"):
+    with pytest.raises(ConfigurationError, match="'fsat'; choose one of: lab, fast, kafka-defaults, fragile"):
         profile("fsat")
+
+
+def test_any_setting_can_be_another() -> None:
+    chosen = profile("lab").with_settings({"log.segment.bytes": "1048576", "min.insync.replicas": "3"})
+    settings = broker_properties(
+        broker_id=1, port=20001, data=Path("data"), zookeeper="z", brokers=3, profile=chosen
+    )
+    assert settings["log.segment.bytes"] == "1048576"
+    assert settings["min.insync.replicas"] == "3"
+    assert settings["replica.lag.time.max.ms"] == "2000"
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"listeners": "PLAINTEXT://0.0.0.0:9092"}, "lab's own"),
+        ({"log.segment.bytes": 1}, "expected text"),
+        ({"zookeeper.session.timeout.ms": "soon"}, "expected milliseconds"),
+    ],
+)
+def test_a_setting_that_cannot_be(settings: dict[str, str], complaint: str) -> None:
+    with pytest.raises(ConfigurationError, match=complaint):
+        profile("lab").with_settings(settings)
+
+
+def test_the_fragile_profile_can_lose_messages() -> None:
+    settings = of_broker(name="fragile")
+    assert settings["min.insync.replicas"] == "1"
+    assert settings["unclean.leader.election.enable"] == "true"
 
 
 def test_a_properties_file_keeps_backslashes() -> None:
