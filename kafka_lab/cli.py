@@ -44,7 +44,8 @@ def main() -> None:
     try:
         app()
     except KafkaLabError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print(f"[bold red]error:[/] {escape(str(error))}")
         sys.exit(1)
 
 
