@@ -10,7 +10,7 @@ from typing import Self
 
 from kafka_lab.cluster.local import ZOOKEEPER, LocalCluster
 from kafka_lab.cluster.sessions import end_session
-from kafka_lab.errors import FaultError, KafkaLabError
+from kafka_lab.errors import FaultError, KafkaLabError, WaitTimeoutError
 from kafka_lab.events import BrokerLost, BrokerRegistered, FaultEnded, FaultStarted
 from kafka_lab.progress import Report
 from kafka_lab.state import ClusterState, LiveState
@@ -18,6 +18,7 @@ from kafka_lab.timeline import Timeline
 
 __all__ = ["Fault", "Faults"]
 
+_STUCK_S = 25.0  # a replica that is not back by then will not come back by itself
 _STOP_S = 60.0  # a controlled shutdown with Kafka's defaults tries three times, five seconds apart
 
 
@@ -196,6 +197,9 @@ class Faults:
     def heal_all(self, report: Report) -> None:
         """Bring every node back, whatever was done to it, and wait until every ISR is full.
 
+        A broker that was the controller when it was paused can afterwards fail to take its followers back
+        into the ISR, for minutes (seen with Kafka 3.9.2): then it is restarted.
+
         Raises
         ------
         KafkaLabError
@@ -208,6 +212,24 @@ class Faults:
             elif not node.process.running:
                 self.restart(name)
 
+        try:
+            self._wait_until_whole(report, _STUCK_S)
+        except WaitTimeoutError:
+            for leader in _leaders_of_incomplete(self._state.now()):
+                report(f"Restarting {leader}, which does not take its followers back", 0, 0)
+                self.stop(leader)
+                self.restart(leader)
+            self._wait_until_whole(report, self._patience_s)
+
+    def _wait_until_whole(self, report: Report, timeout_s: float) -> None:
+        """Wait until every broker is registered and every replica in sync.
+
+        Raises
+        ------
+        WaitTimeoutError
+            That was not so in time.
+        """
+
         def whole() -> bool | None:
             state = self._state.now()
             full, all_ = _full_isrs(state)
@@ -215,7 +237,7 @@ class Faults:
             registered = all(state.nodes[name].registered for name in state.brokers)
             return True if full == all_ and registered and state.controller else None
 
-        self._timeline.wait_until(whole, timeout_s=self._patience_s, expected="every ISR full")
+        self._timeline.wait_until(whole, timeout_s=timeout_s, expected="every ISR full")
 
     def _begin(self, name: str, kind: str, cure: str) -> Fault:
         self._end(name)  # who is killed is paused no longer
@@ -256,6 +278,12 @@ class Faults:
             raise FaultError(f"{what} needs ZooKeeper: restart({ZOOKEEPER!r}) first")
         if ZOOKEEPER in self._open:
             raise FaultError(f"{what} needs ZooKeeper: resume({ZOOKEEPER!r}) first")
+
+
+def _leaders_of_incomplete(state: ClusterState) -> list[str]:
+    """Return who leads a partition of which a replica is not in sync."""
+    partitions = [p for topic in state.topics.values() for p in topic.values()]
+    return sorted({p.leader for p in partitions if p.leader and set(p.isr) != set(p.replicas)})
 
 
 def _full_isrs(state: ClusterState) -> tuple[int, int]:

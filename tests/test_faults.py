@@ -9,7 +9,7 @@ import psutil
 import pytest
 from kafka.errors import KafkaError
 
-from kafka_lab import BrokerLost, BrokerRegistered, IsrExpanded, IsrShrunk, Lab, LeaderChanged
+from kafka_lab import BrokerLost, BrokerRegistered, IsrExpanded, IsrShrunk, Lab, LeaderChanged, faults
 from kafka_lab.cluster.sessions import session_password
 from kafka_lab.errors import FaultError
 from kafka_lab.events import ControllerElected, FaultEnded, FaultStarted, NodeExited
@@ -49,6 +49,7 @@ def test_a_stopped_broker_hands_its_leaders_over_before_it_ends(lab: Lab, topic:
 def test_a_paused_follower_leaves_the_isr_and_returns(lab: Lab, topic: str) -> None:
     follower = next(name for name in lab.isr_of(topic, 0) if name != leader(lab, topic))
     producer = lab.producer()
+    producer.send(topic, b"all are", partition=0).get(30)
     with lab.pause(follower):
         assert lab.state.nodes[follower].paused
         assert psutil.Process(lab.state.nodes[follower].pid).status() == psutil.STATUS_STOPPED
@@ -57,6 +58,7 @@ def test_a_paused_follower_leaves_the_isr_and_returns(lab: Lab, topic: str) -> N
         assert follower in lab.wait_for(IsrShrunk, topic=topic, partition=0).left
         begin = len(lab.timeline)
     assert not lab.state.nodes[follower].paused
+    lab.heal_all()
     assert follower in lab.wait_for(IsrExpanded, topic=topic, partition=0, since=begin).joined
 
 
@@ -203,3 +205,14 @@ def test_a_paused_cluster_can_be_closed() -> None:
     lab.pause("zookeeper-1")
     lab.close()
     assert not any(map(psutil.pid_exists, pids))
+
+
+def test_a_leader_that_takes_nobody_back_is_restarted(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What heals it is tried on a cluster that only needs a moment: the moment is not granted."""
+    monkeypatch.setattr(faults, "_STUCK_S", 0.0)
+    begin = len(lab.timeline)
+    lab.kill("broker-2", skip_wait=True)
+    lab.heal_all()
+    restarted = lab.timeline.find(FaultStarted, since=begin, fault="stop")
+    assert restarted is not None
+    assert lab.timeline.find(FaultEnded, since=begin, node=restarted.node, fault="stop") is not None
