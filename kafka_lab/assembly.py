@@ -72,10 +72,12 @@ def assemble(
         try:
             return _start(timeline, state, cluster, profile, closers, report)
         except BaseException as error:
-            closers.close("a lab that did not start")
             port_taken = isinstance(error, NodeStartError) and PORT_TAKEN in error.log_tail
             again = port_taken and tries_left > 0
-            cluster.close(keep_logs=isinstance(error, NodeStartError) and not again)
+            try:
+                closers.close("a lab that did not start")
+            finally:
+                cluster.close(keep_logs=isinstance(error, NodeStartError) and not again)
             if not again:
                 raise
 

@@ -32,20 +32,27 @@ class Closers:
             self._closers.append(close)
 
     def close(self, what: str) -> None:
-        """Close everything once.
+        """Close everything once. Interrupted, it goes on with the rest before the interruption is passed on.
 
         Raises
         ------
         ExceptionGroup
             Some could not be closed; its message names ``what`` they are part of.
         """
-        with self._lock:
-            closers, self._closers = self._closers, []
-        errors = []
-        for close in reversed(closers):
+        errors: list[Exception] = []
+        interruption: BaseException | None = None
+        while (close := self._take()) is not None:
             try:
                 close()
             except Exception as error:  # noqa: BLE001 - every one is raised below
                 errors.append(error)
+            except BaseException as error:  # noqa: BLE001 - raised when all is closed
+                interruption = error
+        if interruption is not None:
+            raise interruption
         if errors:
             raise ExceptionGroup(f"{what}: not everything closed in order", errors)
+
+    def _take(self) -> Callable[[], object] | None:
+        with self._lock:
+            return self._closers.pop() if self._closers else None

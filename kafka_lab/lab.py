@@ -127,7 +127,9 @@ class Lab(Breaking):
         return self
 
     def close(self) -> None:
-        """Stop everything and remove the cluster's folder; the timeline stays. May be called twice.
+        """Stop everything and remove the cluster's folder; the timeline stays.
+
+        It may be called twice; interrupted, it can be called again to finish.
 
         Raises
         ------
@@ -136,12 +138,12 @@ class Lab(Breaking):
         """
         if self._assembly is None:
             return
-        assembly, self._assembly, self._openim = self._assembly, None, None
         self.timeline.end()  # the pictures stay as they are: the end of a lesson is no failure
         try:
-            assembly.closers.close("the lab")
+            self._assembly.closers.close("the lab")
         finally:
-            assembly.cluster.close()
+            self._assembly.cluster.close()
+            self._assembly = self._openim = None
 
     def __enter__(self) -> Self:
         return self.start()

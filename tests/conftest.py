@@ -9,9 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, sync_playwright
 
 from kafka_lab import Lab
+
+# The first example is slow on a fresh clone: hypothesis then builds its tables.
+settings.register_profile("kafka_lab", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("kafka_lab")
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_OPTIONS = [

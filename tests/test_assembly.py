@@ -36,7 +36,10 @@ def run_folders() -> set[Path]:
 def test_a_node_that_cannot_start_shows_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
     real = local.broker_properties
     monkeypatch.setattr(local, "broker_properties", lambda **more: {**real(**more), "num.partitions": "none"})
-    with nothing_new_runs(), pytest.raises(NodeStartError, match="exited while starting") as caught:
+    with (
+        nothing_new_runs(),
+        pytest.raises(NodeStartError, match="exited with code 1 while starting") as caught,
+    ):
         Lab(brokers=2).start()
     assert caught.value.node.startswith("broker-")
     assert "num.partitions" in caught.value.log_tail

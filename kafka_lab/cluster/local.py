@@ -218,8 +218,9 @@ class LocalCluster:
             One ended by itself: which, its last words, and what to do.
         """
         for name in names:
-            if not self.node(name).process.running and name not in self._told_to_exit:
-                raise self.start_error(name, "exited while starting")
+            process = self.node(name).process
+            if not process.running and name not in self._told_to_exit:
+                raise self.start_error(name, f"exited with code {process.exit_code} while starting")
 
     def start_error(self, name: str, what: str) -> NodeStartError:
         """Make the error that explains why a node did not start."""
@@ -241,11 +242,13 @@ class LocalCluster:
             [n for n in self.nodes if n != ZOOKEEPER],
             [n for n in self.nodes if n == ZOOKEEPER],
         ]
-        with ThreadPoolExecutor(self._brokers, thread_name_prefix="kafka-lab-stop") as pool:
-            for names in roles:
-                list(pool.map(self.stop_node, names))
-        self._run.close(keep_logs=keep_logs)
-        self._run = None
+        try:
+            with ThreadPoolExecutor(self._brokers, thread_name_prefix="kafka-lab-stop") as pool:
+                for names in roles:
+                    list(pool.map(self.stop_node, names))
+        finally:  # interrupted: what still runs is killed now
+            self._run.close(keep_logs=keep_logs)
+            self._run = None
 
     def java(self, role: str) -> list[str]:
         """Return a command line up to the main class: for a ``zookeeper``, a ``broker`` or a ``tool``."""

@@ -60,6 +60,11 @@ class NodeProcess:
         """True while there is a process."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """How the process ended (a negative number is the signal that did it); None while it runs."""
+        return None if self._process is None else self._process.poll()
+
     def start(self) -> None:
         """Start the process.
 
@@ -121,6 +126,6 @@ class NodeProcess:
             return log.read().decode(errors="replace")
 
     def _join_watcher(self) -> None:
-        if self._watcher is not None and self._watcher is not threading.current_thread():
-            self._watcher.join()
-            self._watcher = None
+        watcher = self._watcher
+        if watcher is not None and watcher is not threading.current_thread():
+            watcher.join()

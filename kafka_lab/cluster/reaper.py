@@ -22,8 +22,7 @@ def processes_with(mark: str) -> list[int]:
     listing = subprocess.run(
         ["ps", "-axwwo", "pid=,command="], capture_output=True, text=True, check=False
     ).stdout
-    lines = [line.split() for line in listing.splitlines()]
-    return [int(words[0]) for words in lines if mark in words[1:]]
+    return [int(line.split()[0]) for line in listing.splitlines() if mark in line]
 
 
 def _arguments(process: Path) -> list[str]:

@@ -7,6 +7,7 @@ seen as one; the leader epoch tells.
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import threading
@@ -16,6 +17,7 @@ from typing import Any
 from kazoo.client import KazooClient, KazooState
 from kazoo.protocol.states import ZnodeStat
 from kazoo.recipe.watchers import ChildrenWatch, DataWatch
+from kazoo.retry import KazooRetry
 
 from kafka_lab.events import (
     BrokerLost,
@@ -58,11 +60,12 @@ class ZooKeeperWatch:
 
     def __init__(self, timeline: Timeline, zookeeper_connect: str) -> None:
         self._timeline = timeline
+        self._closed = False
         self._client = KazooClient(
             zookeeper_connect,
             timeout=_SESSION_S,
             connection_retry=_RETRY,
-            command_retry=_RETRY,
+            command_retry=KazooRetry(**_RETRY, interrupt=lambda: self._closed),
             logger=_log,
         )
         self._lock = threading.RLock()
@@ -70,7 +73,6 @@ class ZooKeeperWatch:
         self._controller: str | None = None
         self._topics: set[str] = set()
         self._partitions: dict[tuple[str, int], PartitionState] = {}
-        self._closed = False
 
     def start(self, timeout_s: float) -> None:
         """Connect and set the watches.
@@ -82,6 +84,8 @@ class ZooKeeperWatch:
         """
         self._client.add_listener(self._on_connection)
         self._client.start(timeout_s)
+        # kazoo would wait at exit for a callback that waits for ZooKeeper: its threads are daemons anyway.
+        atexit.unregister(self._client.handler.stop)
         for path in (_BROKERS, _TOPICS):
             self._client.ensure_path(path)  # as a broker does when it starts
         ChildrenWatch(self._client, _BROKERS, self._on_brokers)

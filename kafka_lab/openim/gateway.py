@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect
 
 from kafka_lab.openim.management import SendMsg
 from kafka_lab.openim.message import SendMsgRequest, example_request
@@ -22,6 +23,7 @@ __all__ = ["LARGEST_BODY_BYTES", "PATH", "Gateway", "make_app"]
 HOST = "127.0.0.1"
 PATH = "/manager/send_msg"
 LARGEST_BODY_BYTES = 1024 * 1024
+_PATIENCE_S = 2
 
 _ABOUT = """
 OpenIM's management interface as of v2.1.0, for content types 101 (text) and 1400 (OA notification) and for
@@ -87,10 +89,13 @@ def make_app(send_msg: SendMsg) -> FastAPI:
 async def _read(request: Request) -> bytes | None:
     """Return the body, or None as soon as it is too large."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_BODY_BYTES:
-            return None
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > LARGEST_BODY_BYTES:
+                return None
+    except ClientDisconnect:  # nobody is left to answer; half a body is no request
+        return b""
     return bytes(body)
 
 
@@ -104,7 +109,14 @@ class Gateway:
     """
 
     def __init__(self, app: FastAPI) -> None:
-        config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="off")
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            ws="none",
+            lifespan="off",
+            timeout_graceful_shutdown=_PATIENCE_S,
+        )
         self._server = uvicorn.Server(config)
         self._socket = socket.socket()
         self._thread = threading.Thread(target=self._serve, name="kafka-lab-gateway", daemon=True)
@@ -118,7 +130,7 @@ class Gateway:
         self._thread.start()
 
     def close(self) -> None:
-        """Answer what is being asked, then stop."""
+        """Answer what is being asked, for two seconds at most, then stop."""
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join()

@@ -63,12 +63,12 @@ class Publisher:
         try:
             for user in message.inboxes:
                 futures.append(self._producer.send(MESSAGES_TOPIC, key=user.encode(), value=value))
-        except MessageSizeTooLargeError as error:
-            raise InvalidNotificationError(str(error), http_status=200, err_code=201) from error
         except KafkaError as error:
-            if not futures:
-                raise BrokerUnavailableError(f"no broker took the message: {error!r}") from error
-            raise DeliveryUnknownError(f"only some copies were sent: {error!r}") from error
+            if futures:
+                raise DeliveryUnknownError(f"only some copies were sent: {error!r}") from error
+            if isinstance(error, MessageSizeTooLargeError):
+                raise InvalidNotificationError(str(error), http_status=200, err_code=201) from error
+            raise BrokerUnavailableError(f"no broker took the message: {error!r}") from error
         try:
             for future in futures:
                 future.get(self._wait_s)

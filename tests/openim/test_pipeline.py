@@ -189,6 +189,7 @@ def test_a_copy_for_the_recipient_and_one_for_the_sender() -> None:
         ((Future(), KafkaTimeoutError("no metadata")), DeliveryUnknownError),
         ((Future(), Future(KafkaTimeoutError("no answer"))), DeliveryUnknownError),
         ((MessageSizeTooLargeError("2 MB"),), InvalidNotificationError),
+        ((Future(), MessageSizeTooLargeError("2 MB")), DeliveryUnknownError),
     ],
 )
 def test_what_a_failure_means(answers: tuple[Future | Exception, ...], error: type[Exception]) -> None:

@@ -1,0 +1,364 @@
+"""The anatomy of a failover: what happens between a leader's end and the next acknowledged message.
+
+While one record goes to each partition every 20 ms, the leader of one partition is broken, a few times over.
+All steps are read off the lab's timeline, on one clock, from the moment of the act.
+"""
+
+from __future__ import annotations
+
+import statistics
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any, Protocol
+
+from kafka.errors import KafkaError
+
+from kafka_lab.clients import LabConsumer, LabProducer
+from kafka_lab.errors import ConfigurationError, unknown
+from kafka_lab.events import (
+    BrokerLost,
+    ControllerElected,
+    Event,
+    FaultStarted,
+    LeaderChanged,
+    NodeExited,
+    RecordAcknowledged,
+    RecordRead,
+)
+from kafka_lab.faults import Fault
+from kafka_lab.state import ClusterState
+from kafka_lab.table import Table
+from kafka_lab.timeline import Timeline
+from kafka_lab.views import scene as s
+from kafka_lab.views.scene import Scene
+
+__all__ = ["FailoverReport", "FailoverRun", "failover"]
+
+MOST_RUNS = 20
+STEPS = {
+    "process_gone_s": "the process is gone",
+    "session_expired_s": "its session has expired in ZooKeeper",
+    "controller_elected_s": "another controller is elected",
+    "leader_elected_s": "the partition has a new leader",
+    "acknowledged_s": "a record is acknowledged again",
+    "read_s": "and read by a consumer",
+    "stall_of_others_s": "longest pause of acknowledgements elsewhere",
+    "healed_s": "from the healing until every ISR is full",
+}
+_EVERY_S = 0.02
+_WAIT_S = 90.0
+_SETTLE = 5  # acknowledged records per partition before each act
+
+
+class Subject(Protocol):
+    """What the experiment needs of a lab."""
+
+    timeline: Timeline
+
+    @property
+    def state(self) -> ClusterState:
+        """The cluster at this moment."""
+
+    def leader_of(self, topic: str, partition: int) -> str | None:
+        """Return the leader of a partition."""
+
+    def kill(self, node: str, *, skip_wait: bool = False) -> Fault:
+        """End a node at once."""
+
+    def stop(self, node: str) -> Fault:
+        """End a node in order."""
+
+    def pause(self, node: str) -> Fault:
+        """Freeze a node."""
+
+    def heal_all(self) -> None:
+        """Bring everything back."""
+
+    def producer(self, **settings: Any) -> LabProducer:  # noqa: ANN401 - kafka-python's settings
+        """Return a producer."""
+
+    def consumer(self, *topics: str, **settings: Any) -> LabConsumer:  # noqa: ANN401
+        """Return a consumer."""
+
+
+@dataclass(frozen=True)
+class FailoverRun:
+    """One failover, in seconds since the act; None for a step that did not happen.
+
+    Attributes
+    ----------
+    leader, successor : str
+        Who led before, and after.
+    was_controller : bool
+        The broken broker was the controller too, which makes a failover longer.
+    process_gone_s, session_expired_s, controller_elected_s : float or None
+        What the cluster did. A broker that stops in order hands its leaders over before its session ends.
+    leader_elected_s : float
+        The partition had another leader in ZooKeeper.
+    acknowledged_s, read_s : float
+        The first record that the new leader acknowledged, and that it was read.
+    stall_of_others_s : float
+        The longest pause of acknowledgements on any other partition of the topic.
+    healed_s : float
+        From the beginning of the healing until every ISR was full.
+    """
+
+    leader: str
+    successor: str
+    was_controller: bool
+    process_gone_s: float | None
+    session_expired_s: float | None
+    controller_elected_s: float | None
+    leader_elected_s: float
+    acknowledged_s: float
+    read_s: float
+    stall_of_others_s: float
+    healed_s: float
+
+
+@dataclass(frozen=True)
+class FailoverReport:
+    """Some failovers of one kind.
+
+    Attributes
+    ----------
+    how : str
+        What was done to the leader.
+    topic, partition
+        Which partition.
+    runs : tuple of FailoverRun
+        One for each time.
+    """
+
+    how: str
+    topic: str
+    partition: int
+    runs: tuple[FailoverRun, ...]
+
+    def median(self, step: str) -> float | None:
+        """Return a step's median in seconds, or None if it never happened."""
+        values = self._values(step)
+        return statistics.median(values) if values else None
+
+    def table(self) -> Table:
+        """Return every step with its median, its least and its most."""
+        rows = []
+        for step, what in STEPS.items():
+            if values := self._values(step):
+                figures = (statistics.median(values), min(values), max(values))
+                rows.append((what, *(f"{value:.2f} s" for value in figures), str(len(values))))
+        return Table((f"{self.how} of the leader until ...", "median", "least", "most", "runs"), rows)
+
+    def compare(self, other: FailoverReport, names: tuple[str, str] = ("this", "other")) -> Table:
+        """Return the medians of two reports side by side."""
+        rows = []
+        for step, what in STEPS.items():
+            pair = self.median(step), other.median(step)
+            if any(value is not None for value in pair):
+                rows.append((what, *("-" if value is None else f"{value:.2f} s" for value in pair)))
+        return Table(("median until ...", *names), rows)
+
+    def scene(self) -> Scene:
+        """Return the medians as bars on one time axis."""
+        shown = {step: value for step in STEPS if (value := self.median(step)) is not None}
+        most = max(shown.values())
+        left, right, row = 300, 620, 34
+        scene = Scene(
+            size=(left + right + 90, 64 + row * len(shown)),
+            title=f"Failover of {self.topic}-{self.partition} by {self.how}",
+            desc=f"Medians of {len(self.runs)} runs",
+            table=self.table(),
+            layers=("bars",),
+        )
+        headline = f"{scene.title}: medians of {len(self.runs)} runs"
+        scene.items["headline"] = ("bars", s.label(16, 28, headline, font_weight=700, font_size=15))
+        for number, (step, value) in enumerate(shown.items()):
+            y = 50 + row * number
+            width = max(1.0, right * value / most)
+            bar = [
+                s.label(left - 12, y + 15, STEPS[step], text_anchor="end"),
+                s.rounded(left, y, width, 22, 4, fill=s.BLUE),
+                s.label(left + width + 8, y + 15, f"{value:.2f} s", font_weight=600),
+            ]
+            scene.add(step, "bars", f"{STEPS[step]}: {value:.2f} seconds", bar)
+        return scene
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON data."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return self.table().to_text()
+
+    def _repr_html_(self) -> str:
+        return s.to_html(self.scene())
+
+    def _values(self, step: str) -> list[float]:
+        return [value for run in self.runs if (value := getattr(run, step)) is not None]
+
+
+def failover(
+    lab: Subject, topic: str, partition: int = 0, *, how: str = "kill", runs: int = 5
+) -> FailoverReport:
+    """Break the leader of a partition a few times, under load, and measure what follows.
+
+    Parameters
+    ----------
+    lab : Lab
+        A running lab; it is whole again afterwards.
+    topic, partition
+        Whose leader.
+    how : str
+        ``"kill"``, ``"kill, wait skipped"`` (its session is ended by hand), ``"stop"`` or ``"pause"``.
+    runs : int
+        How many times, 1 to 20.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no such way to break it, or ``runs`` is out of range.
+    WaitTimeoutError
+        The cluster did not come back.
+    """
+    acts: Mapping[str, Callable[[str], Fault]] = {
+        "kill": lab.kill,
+        "kill, wait skipped": lambda node: lab.kill(node, skip_wait=True),
+        "stop": lab.stop,
+        "pause": lab.pause,
+    }
+    if how not in acts:
+        raise ConfigurationError(unknown("way to break a leader", how, acts))
+    if type(runs) is not int or not 1 <= runs <= MOST_RUNS:
+        raise ConfigurationError(f"runs is {runs!r}; expected a whole number from 1 to {MOST_RUNS}")
+    lab.leader_of(topic, partition)  # says so if there is no such partition
+    lab.heal_all()
+    load = _Load(lab, topic)
+    try:
+        load.start()
+        done = tuple(_run(lab, topic, partition, acts[how]) for _ in range(runs))
+    finally:
+        load.close()
+    return FailoverReport(how, topic, partition, done)
+
+
+def _run(lab: Subject, topic: str, partition: int, act: Callable[[str], Fault]) -> FailoverRun:
+    timeline = lab.timeline
+    _wait_for_acknowledgements(lab, topic, partition, len(timeline))
+    leader = lab.state.topics[topic][partition].leader or ""
+    was_controller = leader == lab.state.controller
+    begin = len(timeline)
+    act(leader)
+    broken = timeline.wait_for(FaultStarted, since=begin, node=leader, timeout_s=_WAIT_S)
+
+    elected = timeline.wait_for(
+        LeaderChanged, since=begin, topic=topic, partition=partition, timeout_s=_WAIT_S
+    )
+    first = timeline.wait_for(
+        RecordAcknowledged, since=elected.seq, topic=topic, partition=partition, timeout_s=_WAIT_S
+    )
+    read = timeline.wait_for(
+        RecordRead,
+        since=elected.seq,
+        topic=topic,
+        partition=partition,
+        offset=first.offset,
+        timeout_s=_WAIT_S,
+    )
+    _wait_for_acknowledgements(lab, topic, partition, read.seq)
+    healing_s = timeline.now_s()
+    seen = timeline.since(begin)
+    lab.heal_all()
+
+    def after(event: Event | None) -> float | None:
+        return None if event is None else elapsed(event)
+
+    def elapsed(event: Event) -> float:
+        return round(event.at_s - broken.at_s, 3)
+
+    return FailoverRun(
+        leader=leader,
+        successor=lab.state.topics[topic][partition].leader or "",
+        was_controller=was_controller,
+        process_gone_s=after(_first(seen, NodeExited, leader)),
+        session_expired_s=after(_first(seen, BrokerLost, leader)),
+        controller_elected_s=after(next((e for e in seen if isinstance(e, ControllerElected)), None)),
+        leader_elected_s=elapsed(elected),
+        acknowledged_s=elapsed(first),
+        read_s=elapsed(read),
+        stall_of_others_s=_longest_pause(seen, topic, partition, broken.at_s),
+        healed_s=round(timeline.now_s() - healing_s, 3),
+    )
+
+
+def _first(events: list[Event], kind: type[NodeExited | BrokerLost], node: str) -> Event | None:
+    return next((e for e in events if isinstance(e, kind) and e.node == node), None)
+
+
+def _longest_pause(events: list[Event], topic: str, partition: int, begin_s: float) -> float:
+    """Return the longest time between two acknowledgements on one of the other partitions."""
+    times: dict[int, list[float]] = {}
+    for event in events:
+        if isinstance(event, RecordAcknowledged) and event.topic == topic:
+            times.setdefault(event.partition, [begin_s]).append(event.at_s)
+    times.pop(partition, None)
+    return round(max((b - a for t in times.values() for a, b in pairwise(t)), default=0.0), 3)
+
+
+def _wait_for_acknowledgements(lab: Subject, topic: str, partition: int, begin: int) -> None:
+    """Wait until the load flows on the partition."""
+
+    def flowing() -> bool | None:
+        acknowledged = [
+            event
+            for event in lab.timeline.since(begin)
+            if isinstance(event, RecordAcknowledged) and (event.topic, event.partition) == (topic, partition)
+        ]
+        return True if len(acknowledged) >= _SETTLE else None
+
+    lab.timeline.wait_until(flowing, timeout_s=_WAIT_S, expected="acknowledgements", since=begin)
+
+
+class _Load:
+    """Sends one record to each partition of a topic every 20 ms, and reads them."""
+
+    def __init__(self, lab: Subject, topic: str) -> None:
+        self._topic = topic
+        self._partitions = sorted(lab.state.topics[topic])
+        self._producer = lab.producer(client_id="failover-load")
+        self._consumer = lab.consumer(topic, client_id="failover-reader", auto_offset_reset="latest")
+        self._closing = threading.Event()
+        self._threads = [
+            threading.Thread(target=work, name=f"kafka-lab-{work.__name__}", daemon=True)
+            for work in (self._send, self._read)
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """Stop, and close the clients."""
+        self._closing.set()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+        self._producer.close(timeout=2)
+        self._consumer.close(autocommit=False)
+
+    def _send(self) -> None:
+        while not self._closing.wait(_EVERY_S):
+            for partition in self._partitions:
+                try:
+                    self._producer.send(self._topic, b"load", partition=partition)
+                except KafkaError:  # no room or no metadata: a pause in the load, which the report shows
+                    break
+
+    def _read(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self._consumer.poll(timeout_ms=100)
+            except KafkaError:  # between two leaders
+                self._closing.wait(_EVERY_S)
