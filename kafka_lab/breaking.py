@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from kafka_lab.showing import visible
 
 if TYPE_CHECKING:
-    from kafka_lab.faults import Fault, Faults
+    from kafka_lab.assembly import Assembly
+    from kafka_lab.faults import Fault
 
 __all__ = ["Breaking"]
 
@@ -17,8 +19,8 @@ class Breaking(ABC):
     """Breaks and heals nodes by name."""
 
     @abstractmethod
-    def _acting(self, node: str | None = None) -> Faults:
-        """Return what breaks and heals, after making sure that the node exists and noting the act."""
+    def _acting(self) -> AbstractContextManager[Assembly]:
+        """Yield the running parts for an act, which is noted when it was done."""
 
     def kill(self, node: str, *, skip_wait: bool = False) -> Fault:
         """End a node with SIGKILL, as a power cut would; :meth:`restart` undoes it.
@@ -45,7 +47,8 @@ class Breaking(ABC):
         FaultError
             It is down already.
         """
-        return self._acting(node).kill(node, skip_wait=skip_wait)
+        with self._acting() as running:
+            return running.faults.kill(node, skip_wait=skip_wait)
 
     def stop(self, node: str) -> Fault:
         """End a node in order (SIGTERM): a broker hands its leaders over first; :meth:`restart` undoes it.
@@ -57,7 +60,8 @@ class Breaking(ABC):
         FaultError
             It is down already.
         """
-        return self._acting(node).stop(node)
+        with self._acting() as running:
+            return running.faults.stop(node)
 
     def pause(self, node: str) -> Fault:
         """Freeze a node (SIGSTOP): it is there, its connections stay, but it does nothing.
@@ -72,7 +76,8 @@ class Breaking(ABC):
         FaultError
             It is down or paused already.
         """
-        return self._acting(node).pause(node)
+        with self._acting() as running:
+            return running.faults.pause(node)
 
     def resume(self, node: str) -> None:
         """Let a paused node go on (SIGCONT).
@@ -84,7 +89,8 @@ class Breaking(ABC):
         FaultError
             It is not paused.
         """
-        self._acting(node).resume(node)
+        with self._acting() as running:
+            running.faults.resume(node)
 
     def expire_session(self, broker: str) -> None:
         """End a broker's ZooKeeper session while the broker lives; it registers again by itself.
@@ -96,7 +102,8 @@ class Breaking(ABC):
         FaultError
             It is no broker or has no session, or ZooKeeper does not answer.
         """
-        self._acting(broker).expire_session(broker)
+        with self._acting() as running:
+            running.faults.expire_session(broker)
 
     def restart(self, node: str) -> None:
         """Start a node that is down, with its port and its data; return when it serves again.
@@ -110,9 +117,8 @@ class Breaking(ABC):
         NodeStartError, WaitTimeoutError
             It did not come back; it is down as before.
         """
-        faults = self._acting(node)
-        with visible(f"Restarting {node}"):
-            faults.restart(node)
+        with self._acting() as running, visible(f"Restarting {node}"):
+            running.faults.restart(node)
 
     def heal_all(self) -> None:
         """Bring every node back, whatever was done to it, and return when every replica is in sync.
@@ -122,6 +128,5 @@ class Breaking(ABC):
         KafkaLabError
             Something did not come back; the error says what.
         """
-        faults = self._acting()
-        with visible("Healing everything") as report:
-            faults.heal_all(report)
+        with self._acting() as running, visible("Healing everything") as report:
+            running.faults.heal_all(report)

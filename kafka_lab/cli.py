@@ -40,7 +40,8 @@ app = typer.Typer(
 def main() -> None:
     """Run the command; end with 0 for success, 1 for an error that is explained, 130 after Ctrl-C."""
     for name in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, _interrupt)  # as orderly an end as Ctrl-C
+        if signal.getsignal(name) is not signal.SIG_IGN:  # as nohup asks for
+            signal.signal(name, _interrupt)  # as orderly an end as Ctrl-C
     try:
         app()
     except KafkaLabError as error:
@@ -97,7 +98,8 @@ def demo(
         if as_json:
             typer.echo(json.dumps(report.to_dict(), ensure_ascii=False, indent=2))
         if keep:
-            _wait_for_ctrl_c(lab, teller)
+            _Terminal(stderr=as_json).show("The lab is yours, until Ctrl-C", _addresses(lab))
+            _wait_for_ctrl_c()
     finally:
         with teller.step("Stopping the brokers and ZooKeeper"):
             lab.close()
@@ -111,21 +113,19 @@ def demo(
     raise typer.Exit(0 if report.ok else 1)
 
 
-def _wait_for_ctrl_c(lab: Lab, teller: Teller) -> None:
-    """Say how to reach the lab, and return at Ctrl-C."""
+def _addresses(lab: Lab) -> Table:
+    """Return how to reach a lab."""
     openim = lab.openim()
-    teller.show(
-        "The lab is yours, until Ctrl-C",
-        Table(
-            ("what", "where"),
-            [
-                ("bootstrap servers", ",".join(lab.bootstrap_servers)),
-                ("ZooKeeper", lab.zookeeper_connect),
-                ("gateway", f"{openim.url}/docs"),
-                ("an administrator's token", openim.token()),
-            ],
-        ),
-    )
+    rows = [
+        ("bootstrap servers", ",".join(lab.bootstrap_servers)),
+        ("ZooKeeper", lab.zookeeper_connect),
+        ("gateway", f"{openim.url}/docs"),
+        ("an administrator's token", openim.token()),
+    ]
+    return Table(("what", "where"), rows)
+
+
+def _wait_for_ctrl_c() -> None:
     try:
         signal.pause()
     except KeyboardInterrupt:
@@ -184,10 +184,11 @@ def fetch() -> None:
 
 
 class _Terminal:
-    """Tells on standard output: with spinners in a terminal, in plain lines elsewhere."""
+    """Tells on standard output (or error): with spinners in a terminal, in plain lines elsewhere."""
 
-    def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    def __init__(self, *, stderr: bool = False) -> None:
+        stream = sys.stderr if stderr else sys.stdout
+        self._console = Console(file=stream, highlight=False, soft_wrap=not stream.isatty())
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
 
 from kafka_lab.closing import Closers
 from kafka_lab.errors import WaitTimeoutError
@@ -33,10 +34,12 @@ class LabProducer(KafkaProducer):  # type: ignore[misc] # kafka-python has no ty
         self._lab_name = str(settings["client_id"])
         super().__init__(**settings)
 
-    def send(self, topic: str, value: object = None, key: object = None, **more: object) -> Any:  # noqa: ANN401
+    def send(
+        self, topic: str, value: object = None, key: object = None, *args: object, **more: object
+    ) -> Any:  # noqa: ANN401
         """Send as :meth:`kafka.KafkaProducer.send` does, and return its future."""
         number = next(self._lab_numbers)
-        future = super().send(topic, value=value, key=key, **more)
+        future = super().send(topic, value, key, *args, **more)
 
         def acknowledged(record: Any) -> None:  # noqa: ANN401
             self._lab_timeline.append(
@@ -46,7 +49,7 @@ class LabProducer(KafkaProducer):  # type: ignore[misc] # kafka-python has no ty
                     offset=record.offset,
                     sender=self._lab_name,
                     number=number,
-                    key=None if key is None else _text(key),
+                    key=_text(key),
                     text=_text(value),
                 )
             )
@@ -158,12 +161,12 @@ class Clients:
             The end was not reached: a partition has no leader.
         """
         consumer = self.consumer(client_id=self._name("reader"))
+        records: list[Any] = []
         try:
             consumer.assign([
                 TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)
             ])
             ends = consumer.end_offsets(consumer.assignment())
-            records: list[Any] = []
             begin = time.monotonic()
             while any(consumer.position(where) < end for where, end in ends.items()):
                 if time.monotonic() - begin > _READ_S:
@@ -173,6 +176,10 @@ class Clients:
                 for batch in consumer.poll(timeout_ms=200).values():
                     records.extend(batch)
             return records
+        except KafkaError as error:
+            raise WaitTimeoutError(
+                f"the end of {topic}", waited_s=_READ_S, last_seen=f"{len(records)} records, then {error!r}"
+            ) from error
         finally:
             consumer.close(autocommit=False)
 
@@ -211,8 +218,10 @@ def offsets_partition(group_id: str, partitions: int) -> int:
     return (code & 0x7FFFFFFF) % partitions
 
 
-def _text(value: object) -> str:
-    """Return a key or value as text of bounded length, whatever it is."""
+def _text(value: object) -> str | None:
+    """Return a key or value as text of bounded length, whatever it is; None stays None (a tombstone)."""
+    if value is None:
+        return None
     if isinstance(value, bytes | bytearray | memoryview):
         value = bytes(value[: 4 * _TEXT]).decode(errors="replace")
     text = str(value)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from kafka_lab.errors import NotificationError
+from kafka_lab.errors import KafkaLabError, NotificationError
 from kafka_lab.events import (
     BrokerLost,
     ControllerElected,
@@ -184,9 +184,17 @@ class Demonstration:
         return stored, (message.nickname, message.title, message.text) == expected
 
     def _kill_leader(self, first: NotificationStored) -> tuple[FaultStarted, BrokerLost, LeaderChanged]:
-        """Kill the leader of the partition that the example went to; return what followed."""
+        """Kill the leader of the partition that the example went to; return what followed.
+
+        Raises
+        ------
+        KafkaLabError
+            There is none.
+        """
         lab, tell = self._lab, self._tell
-        victim = lab.state.topics[first.topic][first.partition].leader or first.topic
+        victim = lab.leader_of(first.topic, first.partition)
+        if victim is None:
+            raise KafkaLabError(f"{first.topic}-{first.partition} has no leader to kill")
         where = f"{first.topic}-{first.partition}"
         role = f"it leads {where}" + (", and is the controller" * (victim == lab.controller()))
         tell.say(f"kill -9 {victim}: {role}")

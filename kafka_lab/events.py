@@ -259,7 +259,7 @@ class RecordAcknowledged(RecordEvent):
     sender: str
     number: int
     key: str | None
-    text: str
+    text: str | None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +17,7 @@ from kafka_lab.cluster.config import min_insync_replicas
 from kafka_lab.cluster.config import profile as profile_named
 from kafka_lab.cluster.distribution import prepare
 from kafka_lab.cluster.tools import run_tool
-from kafka_lab.errors import ClosedError, ConfigurationError, unknown
+from kafka_lab.errors import ClosedError, ConfigurationError, WaitTimeoutError, unknown
 from kafka_lab.events import Event
 from kafka_lab.showing import visible
 from kafka_lab.state import ClusterState, LiveState, NodeState, PartitionState, broker_name
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
 
     from kafka_lab.assembly import Assembly
     from kafka_lab.clients import LabConsumer, LabProducer
-    from kafka_lab.faults import Faults
     from kafka_lab.openim.service import OpenIM
     from kafka_lab.views.view import View
 
@@ -36,6 +38,9 @@ E = TypeVar("E", bound=Event)
 
 _MOST_BROKERS = 9
 _WAIT_S = 30.0
+_ZOOKEEPER_S = 5.0
+_kazoo_log = logging.getLogger(f"{__name__}.zookeeper")
+_kazoo_log.addHandler(logging.NullHandler())
 
 
 class Lab(Breaking):
@@ -86,6 +91,7 @@ class Lab(Breaking):
         self._state = LiveState(self.timeline)
         self._assembly: Assembly | None = None
         self._openim: OpenIM | None = None
+        self._lock = threading.Lock()
         self._used = False
         self._last_act = 0  # the timeline's length when somebody last did something
 
@@ -101,7 +107,7 @@ class Lab(Breaking):
         Raises
         ------
         ConfigurationError
-            There is no Java to run it, or Kafka cannot be had (DistributionError).
+            There is no Java to run it, Kafka cannot be had (DistributionError), or the disk is full.
         NodeStartError
             A node exited while starting; it shows the node's last words.
         ClosedError
@@ -116,14 +122,20 @@ class Lab(Breaking):
             distribution = prepare(report)
             from kafka_lab.assembly import assemble
 
-            self._assembly = assemble(
-                self.timeline,
-                self._state,
-                brokers=len(self.brokers),
-                profile=self._profile,
-                distribution=distribution,
-                report=report,
-            )
+            try:
+                self._assembly = assemble(
+                    self.timeline,
+                    self._state,
+                    brokers=len(self.brokers),
+                    profile=self._profile,
+                    distribution=distribution,
+                    report=report,
+                )
+            except OSError as error:
+                raise ConfigurationError(
+                    f"the lab could not be started: {error}; it needs some 200 MB of disk in its cache "
+                    "folder, which KAFKA_LAB_CACHE moves"
+                ) from error
         return self
 
     def close(self) -> None:
@@ -158,10 +170,21 @@ class Lab(Breaking):
 
     @property
     def _running(self) -> Assembly:
+        self._check_started()
         if self._assembly is None:
-            why = "is closed: make a new one" if self._used else "is not started: call start()"
-            raise ClosedError(f"this lab {why}")
+            raise ClosedError("this lab is closed: make a new one")
         return self._assembly
+
+    def _check_started(self) -> None:
+        """Say what to do first.
+
+        Raises
+        ------
+        ClosedError
+            The lab was never started.
+        """
+        if not self._used:
+            raise ClosedError("this lab is not started: call start()")
 
     # Where things are ----------------------------------------------------------------------------
 
@@ -180,13 +203,27 @@ class Lab(Breaking):
         return self._running.cluster.node(node).data
 
     def zookeeper(self) -> KazooClient:
-        """Return a connected ZooKeeper client (kazoo) to look around with; the lab closes it."""
-        from kazoo.client import KazooClient
+        """Return a connected ZooKeeper client (kazoo) to look around with; the lab closes it.
 
-        client = KazooClient(self.zookeeper_connect)
-        client.start()
-        self._running.closers.add(client.close)
-        self._running.closers.add(client.stop)
+        Raises
+        ------
+        WaitTimeoutError
+            ZooKeeper does not answer.
+        """
+        from kazoo.client import KazooClient
+        from kazoo.handlers.threading import KazooTimeoutError
+
+        closers = self._running.closers
+        client = KazooClient(self.zookeeper_connect, logger=_kazoo_log)
+        try:
+            client.start(_ZOOKEEPER_S)
+        except KazooTimeoutError as error:
+            client.close()
+            raise WaitTimeoutError(
+                "an answer of ZooKeeper", waited_s=_ZOOKEEPER_S, last_seen="none"
+            ) from error
+        closers.add(client.close)
+        closers.add(client.stop)
         return client
 
     def tool(self, name: str, *arguments: str) -> str:
@@ -254,6 +291,7 @@ class Lab(Breaking):
         return self.leader_of(OFFSETS_TOPIC, offsets_partition(group_id, partitions))
 
     def _partition(self, topic: str, partition: int) -> PartitionState:
+        self._check_started()
         topics = self.state.topics
         if topic not in topics:
             raise ConfigurationError(unknown("topic", topic, topics))
@@ -272,9 +310,17 @@ class Lab(Breaking):
 
         It shows what the lab's own producers sent and its consumers read (``lab.producer()``,
         ``lab.read()``).
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such topic.
         """
         from kafka_lab.views import order_view
 
+        self._check_started()
+        if topic not in self.state.topics:
+            raise ConfigurationError(unknown("topic", topic, self.state.topics))
         return order_view(self.timeline, topic)
 
     # Acts ----------------------------------------------------------------------------------------
@@ -307,9 +353,8 @@ class Lab(Breaking):
         WaitTimeoutError
             No leaders within 30 s.
         """
-        topics = self._running.topics
-        self._act()
-        topics.create(topic, partitions, replication_factor, config)
+        with self._acting() as running:
+            running.topics.create(topic, partitions, replication_factor, config)
 
     def wait_for(
         self,
@@ -339,18 +384,16 @@ class Lab(Breaking):
         WaitTimeoutError
             It did not happen; the error says what was last seen.
         """
+        self._check_started()
         begin = self._last_act if since is None else since
         return self.timeline.wait_for(kind, timeout_s=timeout_s, since=begin, **fields)
 
-    def _acting(self, node: str | None = None) -> Faults:
-        running = self._running
-        if node is not None:
-            running.cluster.node(node)
-        self._act()
-        return running.faults
-
-    def _act(self) -> None:
-        self._last_act = len(self.timeline)
+    @contextmanager
+    def _acting(self) -> Iterator[Assembly]:
+        """Yield the running parts for an act; a refused one hides nothing from :meth:`wait_for`."""
+        begin = len(self.timeline)
+        yield self._running
+        self._last_act = begin
 
     # Clients -------------------------------------------------------------------------------------
 
@@ -381,12 +424,17 @@ class Lab(Breaking):
 
         Raises
         ------
+        ClosedError
+            The lab does not run.
         ConfigurationError
             There is no such topic.
+        WaitTimeoutError
+            The end was not reached: a partition has no leader.
         """
+        clients = self._running.clients
         if topic not in self.state.topics:
             raise ConfigurationError(unknown("topic", topic, self.state.topics))
-        return self._running.clients.read(topic)
+        return clients.read(topic)
 
     def openim(self) -> OpenIM:
         """Return the lab's OpenIM: gateway and inbox worker, started at the first call.
@@ -396,27 +444,28 @@ class Lab(Breaking):
         ClosedError
             The lab does not run.
         """
-        if self._openim is None:
-            from kafka_lab.openim.pipeline import MESSAGES_TOPIC
-            from kafka_lab.openim.service import PARTITIONS, OpenIM
+        with self._lock:
+            return self._openim or self._start_openim()
 
-            running = self._running
-            if MESSAGES_TOPIC not in self.state.topics:
-                enough = str(min_insync_replicas(len(self.brokers)))
-                self.create_topic(
-                    MESSAGES_TOPIC, partitions=PARTITIONS, config={"min.insync.replicas": enough}
-                )
-            service = OpenIM(
-                self.timeline,
-                producer=running.clients.producer,
-                consumer=running.clients.consumer,
-                database=running.cluster.folder / "inbox.sqlite",
-                delivery_timeout_ms=running.clients.delivery_timeout_ms,
-            )
-            running.closers.add(service.close)
-            service.start()
-            self._openim = service
-        return self._openim
+    def _start_openim(self) -> OpenIM:
+        from kafka_lab.openim.pipeline import MESSAGES_TOPIC
+        from kafka_lab.openim.service import PARTITIONS, OpenIM
+
+        running = self._running
+        if MESSAGES_TOPIC not in self.state.topics:
+            enough = str(min_insync_replicas(len(self.brokers)))
+            self.create_topic(MESSAGES_TOPIC, partitions=PARTITIONS, config={"min.insync.replicas": enough})
+        service = OpenIM(
+            self.timeline,
+            producer=running.clients.producer,
+            consumer=running.clients.consumer,
+            database=running.cluster.folder / "inbox.sqlite",
+            delivery_timeout_ms=running.clients.delivery_timeout_ms,
+        )
+        running.closers.add(service.close)
+        service.start()
+        self._openim = service
+        return service
 
     # Display -------------------------------------------------------------------------------------
 

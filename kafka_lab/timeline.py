@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from kafka_lab.errors import TimelineError, WaitTimeoutError
+from kafka_lab.errors import ConfigurationError, TimelineError, WaitTimeoutError
 from kafka_lab.events import EVENT_TYPES, Event
 
 __all__ = ["Timeline", "describe"]
@@ -146,13 +146,13 @@ class Timeline:
         Raises
         ------
         WaitTimeoutError
-            The deadline passed.
+            The deadline passed, or the timeline ended.
         """
         begin = time.monotonic()
         with self._grown:
             while (result := check()) is None:
                 left = timeout_s - (time.monotonic() - begin)
-                if left <= 0:
+                if left <= 0 or self.ended:
                     seen = "; ".join(map(describe, self.since(since)[-_LAST_SEEN:]))
                     raise WaitTimeoutError(
                         expected,
@@ -182,6 +182,7 @@ class Timeline:
         with self._grown:
             self.ended = True
             followers = tuple(self._followers)
+            self._grown.notify_all()
         for follower in followers:
             follower()
 
@@ -200,8 +201,18 @@ class Timeline:
         -------
         callable
             Ends the recording. It raises the OSError that ended it earlier, such as a full disk.
+
+        Raises
+        ------
+        ConfigurationError
+            It is being recorded already, or the file cannot be written.
         """
-        file = Path(path).open("w", encoding="utf-8", buffering=1)  # noqa: SIM115 - lives on
+        if self._file is not None:
+            raise ConfigurationError(f"the timeline is being recorded already, to {self._file.name}")
+        try:
+            file = Path(path).open("w", encoding="utf-8", buffering=1)  # noqa: SIM115 - lives on
+        except OSError as error:
+            raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from error
         with self._grown:
             self._file, self._file_error = file, None
             self._write(self._header())
@@ -237,22 +248,30 @@ class Timeline:
         """
         path = Path(path)
         timeline = cls()
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8", errors="surrogateescape") as file:
             header = _parse(path, 1, file.readline())
             if header.get("format") != _FORMAT:
                 raise TimelineError(
                     f"{path}, line 1: not a recording of kafka_lab (expected the format {_FORMAT!r})"
                 )
-            timeline.started_at = datetime.fromisoformat(header["started_at"])
+            try:
+                timeline.started_at = datetime.fromisoformat(str(header.get("started_at")))
+            except ValueError as error:
+                raise TimelineError(f"{path}, line 1: {error}") from error
             for number, line in enumerate(file, start=2):
                 data = _parse(path, number, line)
                 name = data.pop("event", None)
-                if name not in EVENT_TYPES:
+                if not isinstance(name, str) or name not in EVENT_TYPES:
                     raise TimelineError(f"{path}, line {number}: unknown event {name!r}")
                 try:
-                    timeline._events.append(EVENT_TYPES[name].from_dict(data))
+                    event = EVENT_TYPES[name].from_dict(data)
                 except TypeError as error:
                     raise TimelineError(f"{path}, line {number}: {error}") from error
+                if event.seq != len(timeline._events):
+                    raise TimelineError(
+                        f"{path}, line {number}: event number {event.seq}; expected {len(timeline._events)}"
+                    )
+                timeline._events.append(event)
         timeline.ended = True
         return timeline
 

@@ -14,12 +14,12 @@ from kafka_lab.events import IsrShrunk, RecordAcknowledged, RecordFailed
         (b"plain", "plain"),
         ("系统".encode(), "系统"),
         (b"\xff\xfe", "��"),
-        (None, "None"),
+        (None, None),
         ("x" * 500, "x" * 119 + "…"),
         (b"x" * 10**7, "x" * 119 + "…"),
     ],
 )
-def test_the_timeline_keeps_a_bounded_text(value: object, text: str) -> None:
+def test_the_timeline_keeps_a_bounded_text(value: object, text: str | None) -> None:
     assert _text(value) == text
 
 
@@ -27,7 +27,7 @@ def test_the_timeline_keeps_a_bounded_text(value: object, text: str) -> None:
 def test_sends_are_numbered_across_producers(lab: Lab, topic: str) -> None:
     anna, ben = lab.producer(client_id="anna"), lab.producer(client_id="ben")
     for producer in (anna, ben, anna):
-        producer.send(topic, b"x").get(30)
+        producer.send(topic, b"x", None, [("header", b"1")]).get(30)
     sent = [e for e in lab.timeline if isinstance(e, RecordAcknowledged) and e.topic == topic]
     assert [event.sender for event in sent] == ["anna", "ben", "anna"]
     assert sent[0].number < sent[1].number < sent[2].number

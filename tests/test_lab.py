@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 import socket
+import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psutil
 import pytest
+from kafka.errors import KafkaError
 
 from kafka_lab import BrokerLost, BrokerRegistered, IsrExpanded, Lab, LeaderChanged
+from kafka_lab.cluster.local import LocalCluster
 from kafka_lab.errors import ClosedError, ConfigurationError, FaultError, WaitTimeoutError
 from kafka_lab.events import FaultEnded, FaultStarted, NodeExited, RecordRead
 
@@ -32,6 +38,12 @@ def test_before_the_start_it_says_what_to_do() -> None:
     assert lab.brokers == ("broker-1", "broker-2", "broker-3")
     with pytest.raises(ClosedError, match=r"call start\(\)"):
         _ = lab.bootstrap_servers
+    with pytest.raises(ClosedError, match=r"call start\(\)"):
+        lab.leader_of("chat", 0)
+    with pytest.raises(ClosedError, match=r"call start\(\)"):
+        lab.wait_for(BrokerLost)
+    with pytest.raises(ClosedError, match=r"call start\(\)"):
+        lab.order("chat")
     assert "not started" in repr(lab)
     assert "not started" in lab._repr_html_()
     lab.close()
@@ -200,6 +212,83 @@ def test_a_topic_that_cannot_be(lab: Lab, arguments: dict[str, object], complain
     with pytest.raises(ConfigurationError, match=complaint):
         lab.create_topic(**arguments)  # type: ignore[arg-type]
     assert "new" not in lab.state.topics
+
+
+@jvm
+def test_a_refused_act_hides_nothing(lab: Lab, topic: str) -> None:
+    lab.kill("broker-1", skip_wait=True)
+    with pytest.raises(ConfigurationError, match="already"):
+        lab.create_topic(topic)
+    with pytest.raises(FaultError, match="down already"):
+        lab.kill("broker-1")
+    assert lab.wait_for(BrokerLost, node="broker-1", timeout_s=1)
+
+
+@jvm
+def test_a_misspelt_topic_is_no_new_topic(lab: Lab, topic: str) -> None:
+    with pytest.raises(ConfigurationError, match=topic):
+        lab.order("typo")
+    with pytest.raises(KafkaError):
+        lab.producer(max_block_ms=500).send("typo", b"x").get(5)
+    assert "typo" not in lab.state.topics
+
+
+@jvm
+def test_openim_is_one_for_all_threads() -> None:
+    with Lab(brokers=1) as lab, ThreadPoolExecutor(4) as pool:
+        assert len({id(openim) for openim in pool.map(lambda _: lab.openim(), range(4))}) == 1
+
+
+@jvm
+def test_without_zookeeper_its_client_says_so(lab: Lab) -> None:
+    lab.kill("zookeeper-1")
+    with pytest.raises(WaitTimeoutError, match="ZooKeeper"):
+        lab.zookeeper()
+
+
+@jvm
+def test_a_client_that_never_finishes_its_request_does_not_hold_the_lab_open() -> None:
+    with Lab(brokers=1) as lab:
+        host, port = lab.openim().url.removeprefix("http://").split(":")
+        link = socket.create_connection((host, int(port)), timeout=30)
+        link.sendall(b"POST /manager/send_msg HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{")
+        begin = time.monotonic()
+    assert time.monotonic() - begin < 20
+    link.close()
+
+
+@jvm
+def test_an_interrupted_close_can_be_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = Lab(brokers=1).start()
+    pids = [node.pid for node in lab.state.nodes.values()]
+    folder = lab.data_folder("broker-1").parent
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalCluster, "stop_node", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            lab.close()
+    lab.close()
+    assert not any(map(psutil.pid_exists, pids))
+    assert not folder.exists()
+
+
+@jvm
+def test_a_program_that_ends_without_closing_ends(tmp_path: Path) -> None:
+    """Even when ZooKeeper is dead, for which kazoo would wait."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from kafka_lab import Lab\n"
+        "lab = Lab(brokers=1).start()\n"
+        "lab.openim()\n"
+        "print(*[node.pid for node in lab.state.nodes.values()])\n"
+        "lab.kill('zookeeper-1')\n"
+        "lab.kill('broker-1')\n"
+    )
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=120, check=True)
+    assert not any(psutil.pid_exists(int(pid)) for pid in done.stdout.split())
 
 
 @jvm

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kafka_lab.errors import TimelineError, WaitTimeoutError
+from kafka_lab.errors import ConfigurationError, TimelineError, WaitTimeoutError
 from kafka_lab.events import BrokerLost, BrokerRegistered, LeaderChanged
 from kafka_lab.timeline import Timeline
 
@@ -105,12 +105,43 @@ def test_a_full_disk_ends_the_recording_and_not_the_cluster() -> None:
         ('{"event": "Moonrise"}', "line 2: unknown event 'Moonrise'"),
         ('{"event": "BrokerLost", "node": 7}', "line 2: BrokerLost.node is 7"),
         ('{"event": "BrokerLost"}', "line 2: .*node"),
+        ('{"event": ["BrokerLost"]}', "line 2: unknown event"),
+        ('{"event": "BrokerLost", "node": "b", "seq": 7}', "line 2: event number 7; expected 0"),
+        ("\udcff", "line 2: not JSON"),
     ],
 )
 def test_a_damaged_recording_names_the_line(tmp_path: Path, line: str, complaint: str) -> None:
     path = Timeline().save(tmp_path / "lesson.jsonl")
-    path.write_text(path.read_text() + line + "\n")
+    with path.open("a", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(line + "\n")
     with pytest.raises(TimelineError, match=complaint):
+        Timeline.load(path)
+
+
+def test_waiting_ends_with_the_timeline() -> None:
+    timeline = Timeline()
+    timer = threading.Timer(0.05, timeline.end)
+    timer.start()
+    with pytest.raises(WaitTimeoutError):
+        timeline.wait_for(BrokerLost, timeout_s=600)
+    timer.join()
+
+
+def test_one_recording_at_a_time(tmp_path: Path) -> None:
+    timeline = Timeline()
+    stop = timeline.record(tmp_path / "first.jsonl")
+    with pytest.raises(ConfigurationError, match=r"first\.jsonl"):
+        timeline.record(tmp_path / "second.jsonl")
+    stop()
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        timeline.record(tmp_path / "no such folder" / "x")
+
+
+@pytest.mark.parametrize("started", ["", ', "started_at": "yesterday"'])
+def test_a_recording_without_its_time(tmp_path: Path, started: str) -> None:
+    path = tmp_path / "lesson.jsonl"
+    path.write_text('{"format": "kafka_lab.timeline/1"' + started + "}\n")
+    with pytest.raises(TimelineError, match="line 1"):
         Timeline.load(path)
 
 

@@ -91,6 +91,8 @@ _QUICK = {
     "min.insync.replicas": "2",
     # A consumer group's first members need not wait three seconds for more.
     "group.initial.rebalance.delay.ms": "0",
+    # A misspelt topic is an error, and no new topic.
+    "auto.create.topics.enable": "false",
     # A deleted topic's folders go at once.
     "log.segment.delete.delay.ms": "1000",
 }
@@ -224,4 +226,12 @@ def to_text(properties: Mapping[str, str]) -> str:
     broker.id=1
     log.dirs=a\\b
     """
-    return "".join(f"{key}={value.replace(chr(92), chr(92) * 2)}\n" for key, value in properties.items())
+    return "".join(f"{key}={_escaped(value)}\n" for key, value in properties.items())
+
+
+def _escaped(value: str) -> str:
+    """Return a value as java.util.Properties reads it: Latin-1 at most, so the rest as escapes of UTF-16."""
+    text = value.replace("\\", "\\\\")
+    units = text.encode("utf-16-be")
+    codes = [high << 8 | low for high, low in zip(units[::2], units[1::2], strict=True)]
+    return "".join(chr(code) if 32 <= code < 127 else f"\\u{code:04x}" for code in codes)

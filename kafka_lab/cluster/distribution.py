@@ -35,6 +35,7 @@ KAFKA_VERSION = "3.9.2"
 OLDEST_JAVA = 17  # what Kafka 3.9 recommends to run brokers on: "Java Version" in its documentation
 _DOWNLOADS_AT_ONCE = 8
 _TIMEOUT_S = 30
+_NOT_IN_PATHS = set(",;:\n")
 
 
 @dataclass(frozen=True)
@@ -83,10 +84,16 @@ def cache_folder() -> Path:
     Raises
     ------
     ConfigurationError
-        It cannot be made or written.
+        It cannot be made or written, or Kafka could not use its path.
     """
     set_by_user = os.environ.get("KAFKA_LAB_CACHE")
-    folder = Path(set_by_user) if set_by_user else platformdirs.user_cache_path("kafka-lab")
+    folder = Path(set_by_user).expanduser() if set_by_user else platformdirs.user_cache_path("kafka-lab")
+    folder = folder.absolute()
+    if forbidden := _NOT_IN_PATHS & set(str(folder)):
+        raise ConfigurationError(
+            f"the cache folder {folder} has a {min(forbidden)!r} in its path, which Kafka or Java takes for "
+            "a separator; set KAFKA_LAB_CACHE to a folder without"
+        )
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

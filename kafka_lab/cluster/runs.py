@@ -7,7 +7,7 @@ death of the lab's process, and :func:`clean_stale` at the next start for what e
 from __future__ import annotations
 
 import atexit
-import json
+import fcntl
 import os
 import shutil
 import subprocess
@@ -16,17 +16,17 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-
-import psutil
+from typing import IO
 
 from kafka_lab.cluster import reaper
 from kafka_lab.cluster.distribution import cache_folder
 
 __all__ = ["Run", "clean_stale"]
 
-_OWNER = "owner.json"
+_OWNER = "owner"
 _UNFINISHED = "making-"
 _GONE_S = 5.0
+_CUT_OFF_S = 3600  # a download or a training that is older was cut off
 _KEEP_LOGS_S = 7 * 24 * 3600  # how long the logs of a failed run stay
 
 
@@ -45,7 +45,7 @@ class Run:
 
     def __init__(self) -> None:
         clean_stale()
-        self.folder = _make_folder()
+        self.folder, self._owner = _make_folder()
         mark = f"kafka_lab.run={self.folder}"
         self.java_mark = f"-D{mark}"
         self._pid = os.getpid()
@@ -70,6 +70,7 @@ class Run:
         if self._reaper.poll() is None:
             self._reaper.communicate(b"done")
         self._reaper.stdin = None
+        self._owner.close()
         if keep_logs:
             _strip_to_logs(self.folder)
         else:
@@ -91,20 +92,24 @@ class Run:
         if self._reaper.stdin is not None:
             os.close(self._reaper.stdin.fileno())
             self._reaper.stdin = None
+            self._owner.close()  # the parent's lock stays: only closing all copies gives it up
 
 
 def clean_stale() -> list[Path]:
     """Kill the processes and remove the folders of runs whose owners are gone; return the folders.
 
-    Logs that a failed run kept stay for a week.
+    Logs that a failed run kept stay for a week. Downloads and caches that were cut off go as well.
     """
     cleaned = []
     for folder in _root().iterdir():
-        if _owner_lives(folder) or _logs_worth_keeping(folder):
+        if not folder.is_dir() or _owner_lives(folder) or _logs_worth_keeping(folder):
             continue
         reaper.kill_processes_with(f"-Dkafka_lab.run={folder}")
         shutil.rmtree(folder, ignore_errors=True)
         cleaned.append(folder)
+    for leftover in [*cache_folder().glob("incoming-*"), *cache_folder().glob(f"aot/{_UNFINISHED}*")]:
+        if _age_s(leftover) > _CUT_OFF_S:
+            shutil.rmtree(leftover, ignore_errors=True)
     return cleaned
 
 
@@ -114,23 +119,37 @@ def _root() -> Path:
     return root
 
 
-def _make_folder() -> Path:
-    """Make a run folder that has its owner's name in it from the first moment it can be found."""
-    me = psutil.Process()
+def _make_folder() -> tuple[Path, IO[str]]:
+    """Make a run folder; return it with its owner file, whose lock says that the owner lives.
+
+    The lock goes with the process, however that ends, and is seen across containers. The folder has its lock
+    from the first moment it can be found by its final name.
+
+    Raises
+    ------
+    OSError
+        The disk is full, or cannot lock; nothing is left.
+    """
     new = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=_root()))
-    owner = {"pid": me.pid, "created": me.create_time()}
-    (new / _OWNER).write_text(json.dumps(owner), encoding="utf-8")
-    return new.rename(new.with_name(new.name.removeprefix(_UNFINISHED)))
+    owner = (new / _OWNER).open("w", encoding="utf-8")
+    try:
+        fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return new.rename(new.with_name(new.name.removeprefix(_UNFINISHED))), owner
+    except OSError:
+        owner.close()
+        shutil.rmtree(new, ignore_errors=True)
+        raise
 
 
 def _owner_lives(folder: Path) -> bool:
     try:
-        owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
-        return bool(psutil.Process(owner["pid"]).create_time() == owner["created"])
-    except FileNotFoundError:  # being made this minute, or given up while it was made
+        with (folder / _OWNER).open(encoding="utf-8") as owner:
+            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # no owner file: being made this minute, given up while it was made, or kept logs
         return folder.name.startswith(_UNFINISHED) and _age_s(folder) < 60
-    except (ValueError, KeyError, psutil.NoSuchProcess):
-        return False
+    return folder.name.startswith(_UNFINISHED) and _age_s(folder) < 60
 
 
 def _logs_worth_keeping(folder: Path) -> bool:

@@ -14,7 +14,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.errors import KafkaError
 
 from kafka_lab.cluster.config import profile
 from kafka_lab.cluster.distribution import Distribution, cache_folder
@@ -34,7 +35,8 @@ _log = logging.getLogger(__name__)
 def java_options(distribution: Distribution, report: Report = silent) -> Mapping[str, Sequence[str]]:
     """Return the options, by role, that let JVMs start from their caches; make the caches if need be.
 
-    When they cannot be made, a warning is logged, the options are empty and no further try is made.
+    When they cannot be made, a warning is logged, the options are empty, and no further try is made (unless
+    it was the disk that failed).
     """
     if distribution.java.version < OLDEST_JAVA:
         return {}
@@ -57,17 +59,16 @@ def _make(folder: Path, distribution: Distribution) -> None:
     try:
         try:
             _train(new, distribution)
-        except (KafkaLabError, OSError) as error:
+        except (KafkaLabError, KafkaError) as error:
             _log.warning("the JVMs will start without caches: making them failed: %s", error)
             for path in new.iterdir():
                 path.unlink()
         new.rename(folder)
-    except OSError:  # another process made it meanwhile
+        _remove_old(folder)
+    except OSError as error:  # a full disk; or another process made it meanwhile
+        _log.warning("the JVMs start without caches this time: %s", error)
+    finally:
         shutil.rmtree(new, ignore_errors=True)
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
-        raise
-    _remove_old(folder)
 
 
 def _train(folder: Path, distribution: Distribution) -> None:
@@ -91,6 +92,8 @@ def _train(folder: Path, distribution: Distribution) -> None:
 
 def _exchange_messages(cluster: LocalCluster) -> None:
     settings = {"bootstrap_servers": cluster.bootstrap_servers, "reconnect_backoff_max_ms": 200}
+    with KafkaAdminClient(**settings) as admin:
+        admin.create_topics({"training": {"num_partitions": 1, "replication_factor": 1}})
     with KafkaProducer(**settings) as producer:
         producer.send("training", b"message").get(_WAIT_S)
     consumer = KafkaConsumer("training", group_id="training", auto_offset_reset="earliest", **settings)

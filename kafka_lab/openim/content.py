@@ -8,6 +8,7 @@ zero with 403. The content is passed on as it came.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ __all__ = ["OA_NOTIFICATION", "TEXT", "check_content", "content_text"]
 
 TEXT = 101
 OA_NOTIFICATION = 1400
+_INTEGER = re.compile(r"[+-]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)", re.ASCII)
 
 Decoder = Callable[[Any], object]
 Fields = Mapping[str, "Decoder | Fields"]
@@ -31,11 +33,27 @@ def _string(value: Any) -> str:  # noqa: ANN401 - JSON of any kind
 
 
 def _integer(value: Any) -> int:  # noqa: ANN401 - JSON of any kind
+    """Return a whole number of 64 bits; a text is read as Go's ParseInt with base 0 reads it.
+
+    Raises
+    ------
+    ValueError
+        It is none.
+    """
     if isinstance(value, bool | int | float):
-        return int(value)
-    if isinstance(value, str):
-        return int(value or "0", 0)
-    raise ValueError(f"expected a whole number, got {_kind(value)}")
+        number = int(value)
+    elif isinstance(value, str) and _INTEGER.fullmatch(value or "0"):
+        number = int(re.sub(r"^([+-]?)0(?=[0-7])", r"\g<1>0o", value or "0"), 0)
+    else:
+        raise ValueError(f"expected a whole number, got {_kind(value)}")
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"{value!r} does not fit into 64 bits")
+    return number
+
+
+def _integer32(value: Any) -> int:  # noqa: ANN401 - JSON of any kind
+    """Return a whole number of 32 bits; a larger one wraps, as in Go."""
+    return (_integer(value) + 2**31) % 2**32 - 2**31
 
 
 def _kind(value: Any) -> str:  # noqa: ANN401 - JSON of any kind
@@ -48,17 +66,17 @@ _PICTURE: Fields = {
     "uuid": _string,
     "type": _string,
     "size": _integer,
-    "width": _integer,
-    "height": _integer,
+    "width": _integer32,
+    "height": _integer32,
     "url": _string,
 }
 _OA_NOTIFICATION: Fields = {
     "notificationName": _string,
     "notificationFaceURL": _string,
-    "notificationType": _integer,
+    "notificationType": _integer32,
     "text": _string,
     "url": _string,
-    "mixType": _integer,
+    "mixType": _integer32,
     "pictureElem": {
         "sourcePath": _string,
         "sourcePicture": _PICTURE,
@@ -76,7 +94,8 @@ _OA_NOTIFICATION: Fields = {
         **dict.fromkeys(("videoPath", "videoUUID", "videoUrl", "videoType"), _string),
         **dict.fromkeys(("videoSize", "duration"), _integer),
         **dict.fromkeys(("snapshotPath", "snapshotUUID", "snapshotUrl"), _string),
-        **dict.fromkeys(("snapshotSize", "snapshotWidth", "snapshotHeight"), _integer),
+        "snapshotSize": _integer,
+        **dict.fromkeys(("snapshotWidth", "snapshotHeight"), _integer32),
     },
     "fileElem": {
         "filePath": _string,

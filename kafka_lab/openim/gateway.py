@@ -39,7 +39,7 @@ has the message.
 | 401 | 400 | the content does not decode |
 | 403 | 400 | the content lacks a required field |
 | 404 | 400 | unknown contentType |
-| 405 | 400 | recvID is missing |
+| 405 | 400 | recvID (groupID for sessionType 2) is missing |
 | 413 | 413 | the body is larger than 1 MiB |
 
 The checks come in the server's order: body, contentType, content, token, administrator, recvID. A repeated

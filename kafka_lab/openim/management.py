@@ -9,11 +9,13 @@ from typing import Any
 from kafka_lab.errors import DeliveryUnknownError, InvalidNotificationError, NotificationError
 from kafka_lab.events import NotificationAccepted, NotificationRefused, NotificationUnknown
 from kafka_lab.openim.message import (
+    GROUP_CHAT,
     NOTIFICATION,
     SINGLE_CHAT,
     MsgData,
     SendMsgRequest,
     parse_request,
+    session_type,
     to_message,
 )
 from kafka_lab.openim.tokens import Tokens
@@ -23,7 +25,7 @@ __all__ = ["Reply", "SendMsg"]
 
 KAFKA_FAILED = 201
 UNKNOWN_SESSION_TYPE = 203
-NO_RECIPIENT = 405
+NO_ADDRESS = 405
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class SendMsg:
             return self._refuse(error)
         try:
             self._tokens.check_admin(token)
-            _check_recipient(request)
+            _check_address(request)
         except InvalidNotificationError as error:
             return self._refuse(error, sendTime=0, MsgID="")
         message = to_message(request)
@@ -100,16 +102,17 @@ class SendMsg:
         self._timeline.append(NotificationRefused(message.clientMsgID, err_code, str(error)))
 
 
-def _check_recipient(request: SendMsgRequest) -> None:
+def _check_address(request: SendMsgRequest) -> None:
     """Check what the api server itself checks of the address.
 
     Raises
     ------
     InvalidNotificationError
-        A single chat has no recipient.
+        A single chat has no recipient, or a group chat no group.
     """
-    if request.sessionType == SINGLE_CHAT and not request.recvID:
-        raise InvalidNotificationError("recvID is a null string", http_status=400, err_code=NO_RECIPIENT)
+    needed = {SINGLE_CHAT: "recvID", GROUP_CHAT: "groupID"}.get(session_type(request))
+    if needed is not None and not getattr(request, needed):
+        raise InvalidNotificationError(f"{needed} is a null string", http_status=400, err_code=NO_ADDRESS)
 
 
 def _check_deliverable(message: MsgData) -> None:

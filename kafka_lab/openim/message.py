@@ -16,8 +16,9 @@ from kafka_lab.openim.content import OA_NOTIFICATION, check_content, content_tex
 
 __all__ = ["MsgData", "SendMsgRequest", "example_request", "parse_request"]
 
-SINGLE_CHAT = 1
-NOTIFICATION = 4  # sessionType
+SINGLE_CHAT = 1  # sessionType, as the two below
+GROUP_CHAT = 2
+NOTIFICATION = 4
 _DEEPEST = 100
 _FROM_SYSTEM = 200  # msgFrom; a user's own messages have 100
 
@@ -143,6 +144,11 @@ def parse_request(body: bytes) -> SendMsgRequest:
     return request
 
 
+def session_type(request: SendMsgRequest) -> int:
+    """Return the session type that counts: an OA notification is a notification, whatever was asked."""
+    return NOTIFICATION if request.contentType == OA_NOTIFICATION else request.sessionType
+
+
 def to_message(request: SendMsgRequest) -> MsgData:
     """Make the message of a request, with new IDs and the present time."""
     online_only = dict.fromkeys(("history", "persistent", "senderSync", "offlinePush"), False)
@@ -154,7 +160,7 @@ def to_message(request: SendMsgRequest) -> MsgData:
         senderPlatformID=request.senderPlatformID,
         senderNickname=request.senderNickname,
         senderFaceURL=request.senderFaceURL,
-        sessionType=(NOTIFICATION if request.contentType == OA_NOTIFICATION else request.sessionType),
+        sessionType=session_type(request),
         msgFrom=_FROM_SYSTEM,
         contentType=request.contentType,
         content=content_text(request.contentType, request.content),

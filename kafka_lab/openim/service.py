@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +15,9 @@ from kafka_lab.closing import Closers
 from kafka_lab.errors import (
     BrokerUnavailableError,
     ClosedError,
+    ConfigurationError,
     DeliveryUnknownError,
     InvalidNotificationError,
-    WaitTimeoutError,
 )
 from kafka_lab.ledger import Account, account
 from kafka_lab.openim.content import OA_NOTIFICATION
@@ -33,6 +34,7 @@ __all__ = ["PARTITIONS", "OpenIM", "Receipt"]
 
 #: Of ``ws2ms_chat``, as OpenIM's docker-compose.yaml has it from v2.1.0 on.
 PARTITIONS = 8
+_RECOUNT_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,8 @@ class OpenIM:
 
         Raises
         ------
+        ConfigurationError
+            ``recvID`` is empty.
         InvalidNotificationError
             It was refused; sending it again will not help.
         DeliveryUnknownError
@@ -166,6 +170,8 @@ class OpenIM:
         BrokerUnavailableError
             The gateway could not be reached: it was not sent.
         """
+        if not recvID:
+            raise ConfigurationError("recvID is empty; expected a user, such as '18712345678'")
         body = {
             "operationID": f"kafka-lab-{time.time_ns()}",
             "sendID": sendID,
@@ -186,21 +192,19 @@ class OpenIM:
             response = self.post(body)
         except httpx.ConnectError as error:
             raise BrokerUnavailableError(f"the gateway does not answer: {error}") from error
-        except httpx.TimeoutException as error:
-            raise DeliveryUnknownError("the gateway did not answer in time") from error
+        except httpx.TransportError as error:
+            raise DeliveryUnknownError(f"the gateway did not answer: {error!r}") from error
         return _receipt(response)
 
     def account(self, wait_s: float = 0.0) -> Account:
         """Return what was accepted, stored, lost or doubled; wait up to ``wait_s`` for what is on its way."""
-
-        def settled() -> Account | None:
+        deadline = time.monotonic() + wait_s
+        pause = threading.Event()
+        while True:
             now = account(self._timeline)
-            return None if now.missing else now
-
-        try:
-            return self._timeline.wait_until(settled, timeout_s=wait_s, expected="every copy stored")
-        except WaitTimeoutError:
-            return account(self._timeline)
+            if not now.missing or time.monotonic() > deadline:
+                return now
+            pause.wait(_RECOUNT_S)
 
 
 def _receipt(response: httpx.Response) -> Receipt:
@@ -209,11 +213,14 @@ def _receipt(response: httpx.Response) -> Receipt:
     Raises
     ------
     DeliveryUnknownError
-        errCode 201.
+        errCode 201, or no answer in OpenIM's envelope.
     InvalidNotificationError
         Any other errCode but 0.
     """
-    answer = response.json()
+    try:
+        answer = response.json()
+    except ValueError as error:
+        raise DeliveryUnknownError(f"the gateway failed with HTTP {response.status_code}") from error
     if answer["errCode"] == 0:
         return Receipt(**answer["data"])
     said = f"errCode {answer['errCode']}: {answer['errMsg']}"

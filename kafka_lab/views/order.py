@@ -225,6 +225,6 @@ def _table(graph: nx.MultiDiGraph, ordered: list[tuple[int, int]]) -> Table:
             str(data["number"]),
             str(where[0]),
             str(where[1]),
-            data["text"][:60],
+            (data["text"] or "")[:60],
         ))
     return Table(("read", "stream", "number", "partition", "offset", "text"), rows)

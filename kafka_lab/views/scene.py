@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,7 @@ INK = "#1F2937"
 GREY = "#4B5563"
 PALE_GREY = "#F3F4F6"
 WHITE = "#FFFFFF"
+_FORBIDDEN = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 FONT = "DejaVu Sans, Noto Sans CJK SC, Arial, sans-serif"
 
 #: A tag, its attributes, and a text or further elements.
@@ -133,14 +135,19 @@ def to_html(scene: Scene) -> str:
 def _write(element: Element, out: list[str]) -> None:
     tag, attributes, body = element
     out.append(f"<{tag}")
-    out.extend(f" {name}={quoteattr(str(value))}" for name, value in attributes.items())
+    out.extend(f" {name}={quoteattr(_xml(str(value)))}" for name, value in attributes.items())
     out.append(">")
     if isinstance(body, str):
-        out.append(escape(body))
+        out.append(escape(_xml(body)))
     else:
         for child in body:
             _write(child, out)
     out.append(f"</{tag}>")
+
+
+def _xml(text: str) -> str:
+    """Return a text without the characters that XML forbids."""
+    return _FORBIDDEN.sub("\ufffd", text)
 
 
 def _dashed(attributes: dict[str, object]) -> dict[str, object]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
 
+from kafka_lab.timeline import Timeline
 from kafka_lab.views.scene import Scene
 
 if TYPE_CHECKING:
@@ -50,13 +52,18 @@ class _Sender:
         self._lock = threading.Lock()
         self._grown = threading.Event()
         self._followed: dict[SceneWidget, View] = {}
+        self._unfollow: dict[Timeline, Callable[[], None]] = {}
         self._thread: threading.Thread | None = None
 
     def add(self, view: View, widget: SceneWidget) -> None:
         """Follow a view with a widget."""
+        if view.timeline.ended:
+            return
         with self._lock:
             self._followed[widget] = view
-            view.timeline.follow(self._grown.set)
+            if view.timeline not in self._unfollow:
+                self._unfollow[view.timeline] = view.timeline.follow(self._grown.set)
+            self._grown.set()  # what happened between drawing and following
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="kafka-lab-views", daemon=True)
                 self._thread.start()
@@ -88,6 +95,8 @@ class _Sender:
         if ended:
             with self._lock:
                 self._followed.pop(widget, None)
+                if view.timeline not in {other.timeline for other in self._followed.values()}:
+                    self._unfollow.pop(view.timeline, lambda: None)()
 
 
 _sender = _Sender()

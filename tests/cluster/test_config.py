@@ -87,5 +87,6 @@ def test_the_fragile_profile_can_lose_messages() -> None:
     assert settings["unclean.leader.election.enable"] == "true"
 
 
-def test_a_properties_file_keeps_backslashes() -> None:
+def test_a_properties_file_keeps_what_java_would_read_otherwise() -> None:
     assert to_text({"log.dirs": "a\\b"}) == "log.dirs=a\\\\b\n"
+    assert to_text({"log.dirs": "josé/🐭"}) == "log.dirs=jos\\u00e9/\\ud83d\\udc2d\n"

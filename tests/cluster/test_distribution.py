@@ -133,6 +133,22 @@ def test_a_cache_that_is_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         distribution.cache_folder()
 
 
+@pytest.mark.parametrize("name", ["a,b", "a:b"])
+def test_a_cache_whose_path_kafka_would_split(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.setenv("KAFKA_LAB_CACHE", str(tmp_path / name))
+    with pytest.raises(ConfigurationError, match="separator"):
+        distribution.cache_folder()
+    assert not (tmp_path / name).exists()
+
+
+def test_a_relative_cache_is_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KAFKA_LAB_CACHE", "mine")
+    assert distribution.cache_folder() == tmp_path / "mine"
+
+
 def fake_java(tmp_path: Path, says: str) -> Path:
     java = tmp_path / "bin" / "java"
     java.parent.mkdir()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -125,7 +124,7 @@ signal.pause()
 def test_what_is_left_of_a_dead_owner_is_killed_at_the_next_start() -> None:
     run = Run()
     with start_marked(run) as child:
-        (run.folder / "owner.json").write_text(json.dumps({"pid": child.pid, "created": 0.0}))
+        run._owner.close()  # as if the owner had died, and the reaper with it
         other = Run()
         assert child.wait(10) == -signal.SIGKILL
         assert not run.folder.exists()
@@ -133,12 +132,26 @@ def test_what_is_left_of_a_dead_owner_is_killed_at_the_next_start() -> None:
     run.close(keep_logs=False)
 
 
-@pytest.mark.parametrize("text", ["", "{}", "not JSON"])
-def test_an_unreadable_owner_counts_as_dead(cache: Path, text: str) -> None:
-    folder = cache / "runs" / "strange"
-    folder.mkdir(parents=True)
-    (folder / "owner.json").write_text(text)
-    assert clean_stale() == [folder]
+def test_what_is_no_run_does_not_disturb(cache: Path) -> None:
+    (cache / "runs").mkdir(parents=True)
+    (cache / "runs" / ".DS_Store").touch()
+    (cache / "runs" / "strange").mkdir()
+    (cache / "runs" / "strange" / "owner").touch()
+    (cache / "incoming-old").mkdir()
+    os.utime(cache / "incoming-old", (0, 0))
+    assert clean_stale() == [cache / "runs" / "strange"]
+    assert (cache / "runs" / ".DS_Store").exists()
+    assert not (cache / "incoming-old").exists()
+
+
+def test_a_full_disk_leaves_no_folder(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(runs.fcntl, "flock", full)
+    with pytest.raises(OSError, match="No space left"):
+        Run()
+    assert list((cache / "runs").iterdir()) == []
 
 
 @pytest.mark.usefixtures("cache")

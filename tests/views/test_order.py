@@ -87,6 +87,11 @@ def test_of_many_messages_the_last_are_drawn_and_all_are_counted() -> None:
     assert f"the last {MOST_DRAWN} are drawn" in scene.desc
 
 
+def test_control_characters_are_no_xml_and_are_replaced() -> None:
+    strange = RecordAcknowledged("talk", 0, 0, "anna", 0, "\x02key", "bin\x00\x01\ud800")
+    ET.fromstring(to_svg(order_scene(order_graph([strange], "talk"))))
+
+
 def test_message_text_is_text() -> None:
     evil = RecordAcknowledged("talk", 0, 0, "anna", 0, None, '<img src=x onerror="alert(1)">')
     assert "<img" not in to_svg(order_scene(order_graph([evil], "talk")))
