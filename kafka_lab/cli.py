@@ -7,11 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
+_PATIENCE_S = 30.0  # how long an orderly end may take
+_INTERRUPTED = 130  # a shell's code for Ctrl-C
+
 app = typer.Typer(
     help="A real local Kafka cluster to learn with, to break and to watch.",
     no_args_is_help=True,
@@ -39,9 +43,10 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command; end with 0 for success, 1 for an error that is explained, 130 after Ctrl-C."""
-    for name in (signal.SIGTERM, signal.SIGHUP):
+    stop = _Stop()
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(name) is not signal.SIG_IGN:  # as nohup asks for
-            signal.signal(name, _interrupt)  # as orderly an end as Ctrl-C
+            signal.signal(name, stop)
     try:
         app()
     except KafkaLabError as error:
@@ -50,15 +55,30 @@ def main() -> None:
         sys.exit(1)
 
 
-def _interrupt(*_: object) -> NoReturn:
-    """Turn a signal into what Ctrl-C raises.
+class _Stop:
+    """Ends the command in order at the first signal; further ones do not disturb that.
 
-    Raises
-    ------
-    KeyboardInterrupt
-        Always.
+    Should the orderly end hang, the process ends all the same, and the reaper ends its cluster.
     """
-    raise KeyboardInterrupt
+
+    def __init__(self) -> None:
+        self._stopping = False
+
+    def __call__(self, *_: object) -> None:
+        """Handle a signal.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            The first time.
+        """
+        if self._stopping:
+            return
+        self._stopping = True
+        last_resort = threading.Timer(_PATIENCE_S, os._exit, [_INTERRUPTED])
+        last_resort.daemon = True
+        last_resort.start()
+        raise KeyboardInterrupt
 
 
 @app.command()
@@ -156,13 +176,13 @@ def notebook(
 
 
 def _run_to_its_end(command: list[str]) -> int:
-    """Run a program that shares our terminal; Ctrl-C is for it, and we stay until it has ended."""
+    """Run a program that shares our terminal; at a signal it is told to end, and we stay until it has."""
     with subprocess.Popen(command) as process:
-        while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:
-                process.terminate()
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.terminate()
+            return process.wait()
 
 
 @app.command()

@@ -52,7 +52,9 @@ class Timeline:
         self.ended = False
         self._origin = time.monotonic()
         self._events: list[Event] = []
-        self._grown = threading.Condition()
+        # The lock itself is what `with` takes: Ctrl-C can come between a Condition's taking it and the block.
+        self._lock = threading.RLock()
+        self._grown = threading.Condition(self._lock)
         self._followers: list[Callable[[], object]] = []
         self._file: IO[str] | None = None
         self._file_error: OSError | None = None
@@ -63,7 +65,7 @@ class Timeline:
 
     def append(self, event: E) -> E:
         """Add a fact and return it with its ``seq`` and ``at_s``; after the end it is returned as it was."""
-        with self._grown:
+        with self._lock:
             if self.ended:
                 return event
             stamped = dataclasses.replace(event, seq=len(self._events), at_s=round(self.now_s(), 6))
@@ -149,7 +151,7 @@ class Timeline:
             The deadline passed, or the timeline ended.
         """
         begin = time.monotonic()
-        with self._grown:
+        with self._lock:
             while (result := check()) is None:
                 left = timeout_s - (time.monotonic() - begin)
                 if left <= 0 or self.ended:
@@ -167,11 +169,11 @@ class Timeline:
 
         The follower runs in the appending thread: it must be quick and must not raise.
         """
-        with self._grown:
+        with self._lock:
             self._followers.append(follower)
 
         def unfollow() -> None:
-            with self._grown:
+            with self._lock:
                 if follower in self._followers:
                     self._followers.remove(follower)
 
@@ -179,7 +181,7 @@ class Timeline:
 
     def end(self) -> None:
         """Take nothing more; what follows the timeline may stop."""
-        with self._grown:
+        with self._lock:
             self.ended = True
             followers = tuple(self._followers)
             self._grown.notify_all()
@@ -213,14 +215,14 @@ class Timeline:
             file = Path(path).open("w", encoding="utf-8", buffering=1)  # noqa: SIM115 - lives on
         except OSError as error:
             raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from error
-        with self._grown:
+        with self._lock:
             self._file, self._file_error = file, None
             self._write(self._header())
             for event in self._events:
                 self._write(_line(event))
 
         def stop() -> None:
-            with self._grown:
+            with self._lock:
                 self._file = None
             file.close()
             if self._file_error is not None:
