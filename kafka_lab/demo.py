@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from kafka_lab.errors import KafkaLabError, NotificationError
@@ -24,6 +24,7 @@ from kafka_lab.ledger import Account
 from kafka_lab.openim.message import example_request
 from kafka_lab.openim.service import OpenIM
 from kafka_lab.table import Table
+from kafka_lab.threads import Threads
 
 __all__ = ["Demonstration", "Report", "Teller", "times"]
 
@@ -290,12 +291,8 @@ class _Stream:
 
     def __init__(self, openim: OpenIM) -> None:
         self._openim = openim
-        self._closing = threading.Event()
         self._errors: list[str] = []
-        self._threads = [
-            threading.Thread(target=self._send, args=(user,), name=f"kafka-lab-to-{user}", daemon=True)
-            for user in _EMPLOYEES
-        ]
+        self._threads = Threads()
 
     @property
     def errors(self) -> tuple[str, ...]:
@@ -304,19 +301,15 @@ class _Stream:
 
     def start(self) -> None:
         """Begin to send."""
-        for thread in self._threads:
-            thread.start()
+        self._threads.start({f"to-{user}": partial(self._send, user) for user in _EMPLOYEES})
 
     def close(self) -> None:
         """Stop after the notifications on their way."""
-        self._closing.set()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join()
+        self._threads.close()
 
     def _send(self, user: str) -> None:
         number = 0
-        while not self._closing.wait(_PAUSE_S):
+        while not self._threads.closing.wait(_PAUSE_S):
             number += 1
             try:
                 self._openim.send(user, f"Notice number {number}", senderNickname="Canteen")

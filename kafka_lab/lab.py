@@ -6,7 +6,6 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from html import escape
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -19,9 +18,9 @@ from kafka_lab.cluster.distribution import prepare
 from kafka_lab.cluster.tools import run_tool
 from kafka_lab.errors import ClosedError, ConfigurationError, WaitTimeoutError, unknown
 from kafka_lab.events import Event
+from kafka_lab.looking import Looking
 from kafka_lab.showing import visible
-from kafka_lab.state import ClusterState, LiveState, NodeState, PartitionState, broker_name
-from kafka_lab.table import Table
+from kafka_lab.state import LiveState, broker_name
 from kafka_lab.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from kafka_lab.assembly import Assembly
     from kafka_lab.clients import LabConsumer, LabProducer
     from kafka_lab.openim.service import OpenIM
-    from kafka_lab.views.view import View
 
 __all__ = ["Lab"]
 
@@ -43,7 +41,7 @@ _kazoo_log = logging.getLogger(f"{__name__}.zookeeper")
 _kazoo_log.addHandler(logging.NullHandler())
 
 
-class Lab(Breaking):
+class Lab(Breaking, Looking):
     """A real local Kafka cluster to use, to break and to watch.
 
     Parameters
@@ -175,6 +173,16 @@ class Lab(Breaking):
             raise ClosedError("this lab is closed: make a new one")
         return self._assembly
 
+    def _condition(self) -> str:
+        if self._assembly is not None:
+            return "running"
+        return "closed" if self._used else "not started: call start()"
+
+    def _log_file(self, node: str) -> str:
+        if self._assembly is None:
+            return "(removed)"
+        return str(self._assembly.cluster.node(node).process.log_path)
+
     def _check_started(self) -> None:
         """Say what to do first.
 
@@ -247,81 +255,6 @@ class Lab(Breaking):
         ``print(lab.tool("topics", "--describe", "--topic", "chat"))``
         """
         return run_tool(self._running.cluster, name, *arguments)
-
-    # What it looks like --------------------------------------------------------------------------
-
-    @property
-    def state(self) -> ClusterState:
-        """The cluster as the timeline has it at this moment."""
-        return self._state.now()
-
-    def controller(self) -> str | None:
-        """Return the name of the controller, or None while there is none."""
-        return self.state.controller
-
-    def leader_of(self, topic: str, partition: int) -> str | None:
-        """Return the leader of a partition as ZooKeeper has it, or None while there is none.
-
-        Raises
-        ------
-        ConfigurationError
-            There is no such topic or partition.
-        """
-        return self._partition(topic, partition).leader
-
-    def isr_of(self, topic: str, partition: int) -> tuple[str, ...]:
-        """Return the in-sync replicas of a partition as ZooKeeper has them.
-
-        Raises
-        ------
-        ConfigurationError
-            There is no such topic or partition.
-        """
-        return self._partition(topic, partition).isr
-
-    def coordinator(self, group_id: str) -> str | None:
-        """Return the coordinator of a consumer group, or None while there is none.
-
-        It is the leader of the partition of ``__consumer_offsets`` that the group's ID picks: its Java hash
-        code modulo the number of partitions (``GroupMetadataManager.partitionFor`` in Kafka 3.9).
-        """
-        from kafka_lab.clients import OFFSETS_TOPIC, offsets_partition
-
-        partitions = len(self.state.topics[OFFSETS_TOPIC])
-        return self.leader_of(OFFSETS_TOPIC, offsets_partition(group_id, partitions))
-
-    def _partition(self, topic: str, partition: int) -> PartitionState:
-        self._check_started()
-        topics = self.state.topics
-        if topic not in topics:
-            raise ConfigurationError(unknown("topic", topic, topics))
-        if partition not in topics[topic]:
-            raise ConfigurationError(unknown(f"partition of {topic}", partition, topics[topic]))
-        return topics[topic][partition]
-
-    def topology(self) -> View:
-        """Return the picture of brokers, replicas and leaders: live in JupyterLab, still elsewhere."""
-        from kafka_lab.views import topology_view
-
-        return topology_view(self.timeline)
-
-    def order(self, topic: str) -> View:
-        """Return the picture of a topic's messages and the orders between them.
-
-        It shows what the lab's own producers sent and its consumers read (``lab.producer()``,
-        ``lab.read()``).
-
-        Raises
-        ------
-        ConfigurationError
-            There is no such topic.
-        """
-        from kafka_lab.views import order_view
-
-        self._check_started()
-        if topic not in self.state.topics:
-            raise ConfigurationError(unknown("topic", topic, self.state.topics))
-        return order_view(self.timeline, topic)
 
     # Acts ----------------------------------------------------------------------------------------
 
@@ -466,44 +399,3 @@ class Lab(Breaking):
         service.start()
         self._openim = service
         return service
-
-    # Display -------------------------------------------------------------------------------------
-
-    def nodes(self) -> Table:
-        """Return the table of nodes: name, role, port, process id, state, log file."""
-        cluster = None if self._assembly is None else self._assembly.cluster
-        return Table(
-            ("node", "role", "port", "pid", "state", "log file"),
-            [
-                (
-                    name,
-                    node.role,
-                    str(node.port),
-                    str(node.pid),
-                    _condition(node, name == self.state.controller),
-                    str(cluster.node(name).process.log_path) if cluster else "(removed)",
-                )
-                for name, node in self.state.nodes.items()
-            ],
-        )
-
-    def __repr__(self) -> str:
-        if self._assembly is None:
-            how = "closed" if self._used else "not started: call start()"
-            return f"<Lab: {len(self.brokers)} brokers, {how}>"
-        return self.nodes().to_text()
-
-    def _repr_html_(self) -> str:
-        if self._assembly is None:
-            return f"<p>{escape(repr(self))}</p>"
-        return self.nodes().to_html()
-
-
-def _condition(node: NodeState, is_controller: bool) -> str:
-    if node.paused:
-        return "paused"
-    if not node.running:
-        return "down, still registered" if node.registered else "down"
-    if node.role == "broker" and not node.registered:
-        return "starting"
-    return "running, controller" if is_controller else "running"

@@ -7,7 +7,6 @@ All steps are read off the lab's timeline, on one clock, from the moment of the 
 from __future__ import annotations
 
 import statistics
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -30,6 +29,7 @@ from kafka_lab.events import (
 from kafka_lab.faults import Fault
 from kafka_lab.state import ClusterState
 from kafka_lab.table import Table
+from kafka_lab.threads import Threads
 from kafka_lab.timeline import Timeline
 from kafka_lab.views import scene as s
 from kafka_lab.views.scene import Scene
@@ -328,28 +328,20 @@ class _Load:
         self._partitions = sorted(lab.state.topics[topic])
         self._producer = lab.producer(client_id="failover-load")
         self._consumer = lab.consumer(topic, client_id="failover-reader", auto_offset_reset="latest")
-        self._closing = threading.Event()
-        self._threads = [
-            threading.Thread(target=work, name=f"kafka-lab-{work.__name__}", daemon=True)
-            for work in (self._send, self._read)
-        ]
+        self._threads = Threads()
 
     def start(self) -> None:
         """Begin."""
-        for thread in self._threads:
-            thread.start()
+        self._threads.start({"load": self._send, "reader": self._read})
 
     def close(self) -> None:
         """Stop, and close the clients."""
-        self._closing.set()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join()
+        self._threads.close()
         self._producer.close(timeout=2)
         self._consumer.close(autocommit=False)
 
     def _send(self) -> None:
-        while not self._closing.wait(_EVERY_S):
+        while not self._threads.closing.wait(_EVERY_S):
             for partition in self._partitions:
                 try:
                     self._producer.send(self._topic, b"load", partition=partition)
@@ -357,8 +349,8 @@ class _Load:
                     break
 
     def _read(self) -> None:
-        while not self._closing.is_set():
+        while not self._threads.closing.is_set():
             try:
                 self._consumer.poll(timeout_ms=100)
             except KafkaError:  # between two leaders
-                self._closing.wait(_EVERY_S)
+                self._threads.closing.wait(_EVERY_S)

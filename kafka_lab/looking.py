@@ -1,0 +1,148 @@
+"""What can be seen of a lab, all of it from its timeline; :class:`kafka_lab.Lab` has it all."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from html import escape
+from typing import TYPE_CHECKING
+
+from kafka_lab.errors import ConfigurationError, unknown
+from kafka_lab.state import ClusterState, LiveState, NodeState, PartitionState
+from kafka_lab.table import Table
+from kafka_lab.timeline import Timeline
+
+if TYPE_CHECKING:
+    from kafka_lab.views.view import View
+
+__all__ = ["Looking"]
+
+
+class Looking(ABC):
+    """Asks the timeline: who is there, who leads, what was sent."""
+
+    timeline: Timeline
+    brokers: tuple[str, ...]
+    _state: LiveState
+
+    @abstractmethod
+    def _check_started(self) -> None:
+        """Say what to do first, if the lab was never started."""
+
+    @abstractmethod
+    def _condition(self) -> str:
+        """Return "running", or why the lab is not."""
+
+    @abstractmethod
+    def _log_file(self, node: str) -> str:
+        """Return where a node writes its log."""
+
+    @property
+    def state(self) -> ClusterState:
+        """The cluster as the timeline has it at this moment."""
+        return self._state.now()
+
+    def controller(self) -> str | None:
+        """Return the name of the controller, or None while there is none."""
+        return self.state.controller
+
+    def leader_of(self, topic: str, partition: int) -> str | None:
+        """Return the leader of a partition as ZooKeeper has it, or None while there is none.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such topic or partition.
+        """
+        return self._partition(topic, partition).leader
+
+    def isr_of(self, topic: str, partition: int) -> tuple[str, ...]:
+        """Return the in-sync replicas of a partition as ZooKeeper has them.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such topic or partition.
+        """
+        return self._partition(topic, partition).isr
+
+    def coordinator(self, group_id: str) -> str | None:
+        """Return the coordinator of a consumer group, or None while there is none.
+
+        It is the leader of the partition of ``__consumer_offsets`` that the group's ID picks: its Java hash
+        code modulo the number of partitions (``GroupMetadataManager.partitionFor`` in Kafka 3.9).
+        """
+        from kafka_lab.clients import OFFSETS_TOPIC, offsets_partition
+
+        partitions = len(self.state.topics[OFFSETS_TOPIC])
+        return self.leader_of(OFFSETS_TOPIC, offsets_partition(group_id, partitions))
+
+    def _partition(self, topic: str, partition: int) -> PartitionState:
+        self._check_started()
+        topics = self.state.topics
+        if topic not in topics:
+            raise ConfigurationError(unknown("topic", topic, topics))
+        if partition not in topics[topic]:
+            raise ConfigurationError(unknown(f"partition of {topic}", partition, topics[topic]))
+        return topics[topic][partition]
+
+    def topology(self) -> View:
+        """Return the picture of brokers, replicas and leaders: live in JupyterLab, still elsewhere."""
+        from kafka_lab.views import topology_view
+
+        return topology_view(self.timeline)
+
+    def order(self, topic: str) -> View:
+        """Return the picture of a topic's messages and the orders between them.
+
+        It shows what the lab's own producers sent and its consumers read (``lab.producer()``,
+        ``lab.read()``).
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such topic.
+        """
+        from kafka_lab.views import order_view
+
+        self._check_started()
+        if topic not in self.state.topics:
+            raise ConfigurationError(unknown("topic", topic, self.state.topics))
+        return order_view(self.timeline, topic)
+
+    def nodes(self) -> Table:
+        """Return the table of nodes: name, role, port, process id, state, log file."""
+        return Table(
+            ("node", "role", "port", "pid", "state", "log file"),
+            [
+                (
+                    name,
+                    node.role,
+                    str(node.port),
+                    str(node.pid),
+                    _condition_of(node, is_controller=name == self.state.controller),
+                    self._log_file(name),
+                )
+                for name, node in self.state.nodes.items()
+            ],
+        )
+
+    def __repr__(self) -> str:
+        condition = self._condition()
+        if condition == "running":
+            return self.nodes().to_text()
+        return f"<Lab: {len(self.brokers)} brokers, {condition}>"
+
+    def _repr_html_(self) -> str:
+        if self._condition() == "running":
+            return self.nodes().to_html()
+        return f"<p>{escape(repr(self))}</p>"
+
+
+def _condition_of(node: NodeState, *, is_controller: bool) -> str:
+    if node.paused:
+        return "paused"
+    if not node.running:
+        return "down, still registered" if node.registered else "down"
+    if node.role == "broker" and not node.registered:
+        return "starting"
+    return "running, controller" if is_controller else "running"
