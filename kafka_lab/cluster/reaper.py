@@ -11,7 +11,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
+
+_GONE_S = 5.0
+_LOOK_S = 0.02
+_QUIET_LOOKS = 3  # without a find, before it is over
 
 
 def processes_with(mark: str) -> list[int]:
@@ -46,12 +52,25 @@ def kill_processes_with(mark: str) -> list[int]:
     return found
 
 
+def end_processes_with(mark: str) -> None:
+    """Kill the processes with ``mark`` until none is left.
+
+    One look is not enough: a process that is just being started has no command line yet.
+    """
+    deadline = time.monotonic() + _GONE_S
+    pause = threading.Event()
+    quiet = 0
+    while quiet < _QUIET_LOOKS and time.monotonic() < deadline:
+        quiet = 0 if kill_processes_with(mark) else quiet + 1
+        pause.wait(_LOOK_S)
+
+
 def main(mark: str) -> None:
     """Wait for the lab's word or its death."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     if sys.stdin.buffer.read() != b"done":
-        kill_processes_with(mark)
+        end_processes_with(mark)
 
 
 if __name__ == "__main__":

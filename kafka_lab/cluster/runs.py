@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import IO
@@ -25,7 +24,6 @@ __all__ = ["Run", "clean_stale"]
 
 _OWNER = "owner"
 _UNFINISHED = "making-"
-_GONE_S = 5.0
 _CUT_OFF_S = 3600  # a download or a training that is older was cut off
 _KEEP_LOGS_S = 7 * 24 * 3600  # how long the logs of a failed run stay
 
@@ -66,7 +64,7 @@ class Run:
         if os.getpid() != self._pid or self._reaper.stdin is None:
             return
         atexit.unregister(self._at_exit)
-        self._kill_all()
+        reaper.end_processes_with(self.java_mark)
         if self._reaper.poll() is None:
             self._reaper.communicate(b"done")
         self._reaper.stdin = None
@@ -75,13 +73,6 @@ class Run:
             _strip_to_logs(self.folder)
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _kill_all(self) -> None:
-        """Kill what still runs and wait until it is gone, without taking its exit code from its owner."""
-        deadline = time.monotonic() + _GONE_S
-        pause = threading.Event()
-        while reaper.kill_processes_with(self.java_mark) and time.monotonic() < deadline:
-            pause.wait(0.01)
 
     def _at_exit(self) -> None:
         """Kill, do not wait for an orderly stop: an exiting kernel has little time."""
@@ -104,7 +95,7 @@ def clean_stale() -> list[Path]:
     for folder in _root().iterdir():
         if not folder.is_dir() or _owner_lives(folder) or _logs_worth_keeping(folder):
             continue
-        reaper.kill_processes_with(f"-Dkafka_lab.run={folder}")
+        reaper.end_processes_with(f"-Dkafka_lab.run={folder}")
         shutil.rmtree(folder, ignore_errors=True)
         cleaned.append(folder)
     for leftover in [*cache_folder().glob("incoming-*"), *cache_folder().glob(f"aot/{_UNFINISHED}*")]:

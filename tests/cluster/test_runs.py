@@ -160,3 +160,12 @@ def test_a_living_owner_is_left_alone() -> None:
     assert clean_stale() == []
     assert runs._owner_lives(run.folder)
     run.close(keep_logs=False)
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_process_that_is_just_being_started_does_not_escape() -> None:
+    for _ in range(20):
+        run = Run()
+        with start_marked(run) as child:
+            run.close(keep_logs=False)
+            assert child.wait(10) == -signal.SIGKILL
