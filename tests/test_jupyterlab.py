@@ -51,6 +51,8 @@ def page(browser: Browser, jupyterlab: str) -> Iterator[Page]:
     page = browser.new_page(viewport={"width": 1280, "height": 1600})
     page.goto(jupyterlab)
     page.get_by_text("lab.create_topic").wait_for()
+    # A cell that is run before the kernel is there is not run at all.
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
     yield page
     page.close()
 
