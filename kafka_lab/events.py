@@ -25,6 +25,7 @@ __all__ = [
     "IsrExpanded",
     "IsrShrunk",
     "LeaderChanged",
+    "LeaderLost",
     "NodeExited",
     "NodeStarted",
     "NotificationAccepted",
@@ -188,12 +189,20 @@ class ReplicasAssigned(PartitionEvent):
 
 @dataclass(frozen=True)
 class LeaderChanged(PartitionEvent):
-    """The partition has another leader, or (``leader`` is None) none.
+    """The partition has another leader; ``previous`` is the last that it had.
 
     With ``previous`` equal to ``leader`` the same one was elected again, under a higher epoch.
     """
 
-    leader: str | None
+    leader: str
+    previous: str | None
+    leader_epoch: int
+
+
+@dataclass(frozen=True)
+class LeaderLost(PartitionEvent):
+    """The partition has no leader: until one of its replicas can lead."""
+
     previous: str | None
     leader_epoch: int
 

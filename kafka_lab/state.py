@@ -182,6 +182,11 @@ def _(event: ev.LeaderChanged, state: ClusterState) -> ClusterState:
 
 
 @_apply.register
+def _(event: ev.LeaderLost, state: ClusterState) -> ClusterState:
+    return _with_partition(state, event, leader=None, leader_epoch=event.leader_epoch)
+
+
+@_apply.register
 def _(event: ev.IsrShrunk, state: ClusterState) -> ClusterState:
     return _with_partition(state, event, isr=event.isr, leader_epoch=event.leader_epoch)
 

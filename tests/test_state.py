@@ -71,5 +71,5 @@ def test_folding_in_pieces_is_folding_at_once(first: int, second: int) -> None:
 def test_a_state_is_not_changed_by_what_follows() -> None:
     before = ClusterState.after(story())
     kept = before.topics["chat"][0]
-    ClusterState.after([ev.LeaderChanged("chat", 0, None, "broker-1", 1)], before)
+    ClusterState.after([ev.LeaderLost("chat", 0, "broker-1", 1)], before)
     assert before.topics["chat"][0] is kept

@@ -27,6 +27,7 @@ from kafka_lab.events import (
     IsrExpanded,
     IsrShrunk,
     LeaderChanged,
+    LeaderLost,
     ReplicasAssigned,
     TopicCreated,
     TopicDeleted,
@@ -73,6 +74,7 @@ class ZooKeeperWatch:
         self._controller: str | None = None
         self._topics: set[str] = set()
         self._partitions: dict[tuple[str, int], PartitionState] = {}
+        self._last_leaders: dict[tuple[str, int], str] = {}
 
     def start(self, timeout_s: float) -> None:
         """Connect and set the watches.
@@ -185,10 +187,12 @@ class ZooKeeperWatch:
         left = tuple(name for name in before.isr if name not in now.isr)
         joined = tuple(name for name in now.isr if name not in before.isr)
         elected_again = now.leader_epoch > before.leader_epoch and not (left or joined)
-        if now.leader != before.leader or elected_again:
-            self._timeline.append(
-                LeaderChanged(topic, partition, now.leader, before.leader, now.leader_epoch)
-            )
+        previous = before.leader or self._last_leaders.get((topic, partition))
+        if now.leader is None and before.leader is not None:
+            self._timeline.append(LeaderLost(topic, partition, previous, now.leader_epoch))
+        elif now.leader is not None and (now.leader != before.leader or elected_again):
+            self._last_leaders[topic, partition] = now.leader
+            self._timeline.append(LeaderChanged(topic, partition, now.leader, previous, now.leader_epoch))
         if left:
             self._timeline.append(IsrShrunk(topic, partition, now.isr, left, now.leader_epoch))
         if joined:
