@@ -138,8 +138,8 @@ def _owner_lives(folder: Path) -> bool:
             fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:  # no owner file: being made this minute, given up while it was made, or kept logs
-        return folder.name.startswith(_UNFINISHED) and _age_s(folder) < 60
+    except OSError:  # no owner file: being made, given up while it was made, or kept logs
+        pass
     return folder.name.startswith(_UNFINISHED) and _age_s(folder) < 60
 
 

@@ -279,7 +279,7 @@ def _run(lab: Subject, topic: str, partition: int, act: Callable[[str], Fault]) 
 
     return FailoverRun(
         leader=leader,
-        successor=lab.state.topics[topic][partition].leader or "",
+        successor=elected.leader,
         was_controller=was_controller,
         process_gone_s=after(_first(seen, NodeExited, leader)),
         session_expired_s=after(_first(seen, BrokerLost, leader)),
