@@ -258,9 +258,9 @@ def _run(lab: Subject, topic: str, partition: int, act: Callable[[str], Fault]) 
     first = timeline.wait_for(
         RecordAcknowledged, since=elected.seq, topic=topic, partition=partition, timeout_s=_WAIT_S
     )
-    read = timeline.wait_for(
+    read = timeline.wait_for(  # it can be noticed before the acknowledgement, and before the election
         RecordRead,
-        since=elected.seq,
+        since=begin,
         topic=topic,
         partition=partition,
         offset=first.offset,
