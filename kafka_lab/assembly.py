@@ -49,6 +49,7 @@ def assemble(
     *,
     brokers: int,
     profile: Profile,
+    links: bool,
     distribution: Distribution,
     report: Report,
 ) -> Assembly:
@@ -67,7 +68,9 @@ def assemble(
     tries_left = _TRIES
     while True:
         tries_left -= 1
-        cluster = LocalCluster(timeline, distribution, brokers=brokers, profile=profile, java_options=options)
+        cluster = LocalCluster(
+            timeline, distribution, brokers=brokers, profile=profile, java_options=options, linked=links
+        )
         closers = Closers()
         try:
             return _start(timeline, state, cluster, profile, closers, report)

@@ -16,7 +16,7 @@ __all__ = ["Breaking"]
 
 
 class Breaking(ABC):
-    """Breaks and heals nodes by name."""
+    """Breaks and heals nodes, and the links between them, by name."""
 
     @abstractmethod
     def _acting(self) -> AbstractContextManager[Assembly]:
@@ -48,7 +48,7 @@ class Breaking(ABC):
             It is down already.
         """
         with self._acting() as running:
-            return running.faults.kill(node, skip_wait=skip_wait)
+            return running.faults.nodes.kill(node, skip_wait=skip_wait)
 
     def stop(self, node: str) -> Fault:
         """End a node in order (SIGTERM): a broker hands its leaders over first; :meth:`restart` undoes it.
@@ -61,7 +61,7 @@ class Breaking(ABC):
             It is down already.
         """
         with self._acting() as running:
-            return running.faults.stop(node)
+            return running.faults.nodes.stop(node)
 
     def pause(self, node: str) -> Fault:
         """Freeze a node (SIGSTOP): it is there, its connections stay, but it does nothing.
@@ -77,7 +77,7 @@ class Breaking(ABC):
             It is down or paused already.
         """
         with self._acting() as running:
-            return running.faults.pause(node)
+            return running.faults.nodes.pause(node)
 
     def resume(self, node: str) -> None:
         """Let a paused node go on (SIGCONT).
@@ -90,7 +90,7 @@ class Breaking(ABC):
             It is not paused.
         """
         with self._acting() as running:
-            running.faults.resume(node)
+            running.faults.nodes.resume(node)
 
     def expire_session(self, broker: str) -> None:
         """End a broker's ZooKeeper session while the broker lives; it registers again by itself.
@@ -103,7 +103,7 @@ class Breaking(ABC):
             It is no broker or has no session, or ZooKeeper does not answer.
         """
         with self._acting() as running:
-            running.faults.expire_session(broker)
+            running.faults.nodes.expire_session(broker)
 
     def restart(self, node: str) -> None:
         """Start a node that is down, with its port and its data; return when it serves again.
@@ -118,10 +118,140 @@ class Breaking(ABC):
             It did not come back; it is down as before.
         """
         with self._acting() as running, visible(f"Restarting {node}"):
-            running.faults.restart(node)
+            running.faults.nodes.restart(node)
+
+    def cut(self, a: str, b: str, *, one_way: bool = False) -> Fault:
+        """Cut the link between two ends: nothing arrives, as with a broken cable. :meth:`heal` undoes it.
+
+        The lab must have links: ``Lab(links=True)``. What was sent meanwhile arrives after the healing, as
+        TCP would send it again, unless the sender has given up.
+
+        Parameters
+        ----------
+        a, b : str
+            Two brokers, a broker and ZooKeeper, or a client (by its ``client_id``) and a broker.
+        one_way : bool, default False
+            Hold back only what ``a`` sends to ``b``: its requests, and its answers to ``b``.
+
+        Returns
+        -------
+        Fault
+            Heals itself at the end of a ``with`` statement.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such node or client, or no link between these two.
+        FaultError
+            The lab has no links, or this one is broken already.
+        """
+        with self._acting() as running:
+            return running.faults.links.cut(a, b, one_way=one_way)
+
+    def slow(self, a: str, b: str, *, latency_ms: float, jitter_ms: float = 0.0) -> Fault:
+        """Delay everything between two ends, without lowering the throughput; :meth:`heal` undoes it.
+
+        Parameters
+        ----------
+        a, b : str
+            As for :meth:`cut`.
+        latency_ms, jitter_ms : float
+            How long each way takes, in milliseconds, and how much more or less at random. The order stays.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such node, client or link, or a delay is out of range (0 to 60000).
+        FaultError
+            The lab has no links, or this one is broken already.
+        """
+        with self._acting() as running:
+            return running.faults.links.slow(a, b, latency_ms, jitter_ms)
+
+    def drop_responses(self, a: str, b: str) -> Fault:
+        """Lose the answers: what ``a`` asks reaches ``b``, which does it, but ``a`` never hears of it.
+
+        :meth:`heal` undoes it; a connection that lost an answer is then torn down.
+
+        Parameters
+        ----------
+        a, b : str
+            As for :meth:`cut`; ``a`` is who asks.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such node, client or link.
+        FaultError
+            The lab has no links, or this one is broken already.
+        """
+        with self._acting() as running:
+            return running.faults.links.drop_responses(a, b)
+
+    def reset(self, a: str, b: str) -> Fault:
+        """Tear down the connections between two ends (TCP reset), open and new ones; :meth:`heal` undoes it.
+
+        Parameters
+        ----------
+        a, b : str
+            As for :meth:`cut`.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such node, client or link.
+        FaultError
+            The lab has no links, or this one is broken already.
+        """
+        with self._acting() as running:
+            return running.faults.links.reset(a, b)
+
+    def heal(self, a: str, b: str) -> None:
+        """Make the link between two ends whole again, whatever was done to it.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such node or client.
+        FaultError
+            It is whole.
+        """
+        with self._acting() as running:
+            running.faults.links.heal(a, b)
+
+    def fail_disk(self, broker: str) -> Fault:
+        """Make a broker's log folder refuse writes; :meth:`repair_disk` undoes it.
+
+        The broker has no other log folder, so it shuts down when it notices, at its next checkpoint or
+        segment: wait for its ``NodeExited``, which can take five seconds.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such node.
+        FaultError
+            It is no broker, is down, or its disk is broken already.
+        """
+        with self._acting() as running:
+            return running.faults.disks.fail(broker)
+
+    def repair_disk(self, broker: str) -> None:
+        """Let a broker's log folder take writes again, with all that was in it, and restart the broker.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such node.
+        FaultError
+            The disk is not broken.
+        NodeStartError, WaitTimeoutError
+            The broker did not come back; its disk is whole.
+        """
+        with self._acting() as running, visible(f"Restarting {broker}"):
+            running.faults.disks.repair(broker)
 
     def heal_all(self) -> None:
-        """Bring every node back, whatever was done to it, and return when every replica is in sync.
+        """Heal every link, disk and node, and return when every replica is in sync.
 
         Raises
         ------

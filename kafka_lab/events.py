@@ -227,16 +227,26 @@ class IsrExpanded(PartitionEvent):
 
 @dataclass(frozen=True)
 class FaultStarted(NodeEvent):
-    """Somebody broke something on purpose; ``fault`` is the action's name, such as ``"kill"``."""
+    """Somebody broke something on purpose.
+
+    Attributes
+    ----------
+    fault : str
+        The act's name, such as ``"kill"``.
+    peer : str or None
+        For a link, what is at its other end: a node, or a client as ``"client anna"``.
+    """
 
     fault: str
+    peer: str | None = None
 
 
 @dataclass(frozen=True)
 class FaultEnded(NodeEvent):
-    """The fault is healed: the node serves again."""
+    """The fault is healed: the node serves again, the link is whole."""
 
     fault: str
+    peer: str | None = None
 
 
 @dataclass(frozen=True)

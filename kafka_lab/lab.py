@@ -53,6 +53,9 @@ class Lab(Breaking, Looking):
         (Kafka's values as shipped) up to 18. ``"fragile"`` is like ``"lab"`` but can lose messages.
     settings : mapping, optional
         Further broker settings by Kafka's configuration keys, such as ``{"log.segment.bytes": "1048576"}``.
+    links : bool, default False
+        Lead all connections through links that can be cut, slowed and reset (see :meth:`cut`). They cost some
+        throughput: measure without them.
 
     Attributes
     ----------
@@ -77,13 +80,19 @@ class Lab(Breaking, Looking):
     """
 
     def __init__(
-        self, brokers: int = 3, profile: str = "lab", settings: Mapping[str, str] | None = None
+        self,
+        brokers: int = 3,
+        profile: str = "lab",
+        settings: Mapping[str, str] | None = None,
+        *,
+        links: bool = False,
     ) -> None:
         if type(brokers) is not int or not 1 <= brokers <= _MOST_BROKERS:
             raise ConfigurationError(
                 f"brokers is {brokers!r}; expected a whole number from 1 to {_MOST_BROKERS}"
             )
         self._profile = profile_named(profile).with_settings(settings or {})
+        self._links = links
         self.timeline = Timeline()
         self.brokers = tuple(map(broker_name, range(1, brokers + 1)))
         self._state = LiveState(self.timeline)
@@ -126,6 +135,7 @@ class Lab(Breaking, Looking):
                     self._state,
                     brokers=len(self.brokers),
                     profile=self._profile,
+                    links=self._links,
                     distribution=distribution,
                     report=report,
                 )

@@ -22,7 +22,7 @@ class NodeState:
     role : str
         ``"zookeeper"`` or ``"broker"``.
     port, pid : int
-        Where it listens on 127.0.0.1, and its process.
+        Where clients find it on 127.0.0.1, and its process.
     running : bool
         Its process is there.
     paused : bool
@@ -63,7 +63,16 @@ class PartitionState:
 
 @dataclass(frozen=True)
 class ClusterState:
-    """Nodes, controller and partitions at one moment; the fold of a timeline.
+    """Nodes, controller, partitions and broken links at one moment; the fold of a timeline.
+
+    Attributes
+    ----------
+    nodes, topics : dict
+        By name; a topic's partitions by number.
+    controller : str or None
+        None while there is none.
+    links : dict
+        What is wrong between two ends, such as ``{("broker-1", "broker-2"): "cut"}``; in alphabetical order.
 
     Examples
     --------
@@ -76,6 +85,7 @@ class ClusterState:
     nodes: dict[str, NodeState] = field(default_factory=dict)
     controller: str | None = None
     topics: dict[str, dict[int, PartitionState]] = field(default_factory=dict)
+    links: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @classmethod
     def after(cls, events: Iterable[ev.Event], begin: ClusterState | None = None) -> ClusterState:
@@ -115,6 +125,11 @@ def _with_node(state: ClusterState, name: str, **changes: object) -> ClusterStat
     return replace(state, nodes={**state.nodes, name: replace(node, **changes)})  # type: ignore[arg-type]
 
 
+def _ends(node: str, peer: str) -> tuple[str, str]:
+    first, second = sorted((node, peer))
+    return first, second
+
+
 def _with_partition(state: ClusterState, event: ev.PartitionEvent, **changes: object) -> ClusterState:
     partitions = state.topics.get(event.topic, {})
     changed = replace(partitions.get(event.partition, PartitionState()), **changes)  # type: ignore[arg-type]
@@ -143,11 +158,16 @@ def _(event: ev.BrokerLost, state: ClusterState) -> ClusterState:
 
 @_apply.register
 def _(event: ev.FaultStarted, state: ClusterState) -> ClusterState:
+    if event.peer is not None:
+        return replace(state, links={**state.links, _ends(event.node, event.peer): event.fault})
     return _with_node(state, event.node, paused=True) if event.fault == "pause" else state
 
 
 @_apply.register
 def _(event: ev.FaultEnded, state: ClusterState) -> ClusterState:
+    if event.peer is not None:
+        healed = _ends(event.node, event.peer)
+        return replace(state, links={ends: fault for ends, fault in state.links.items() if ends != healed})
     return _with_node(state, event.node, paused=False) if event.fault == "pause" else state
 
 

@@ -40,13 +40,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def running_lab() -> Iterator[Lab]:
-    with Lab(brokers=3) as lab:
+    with Lab(brokers=3, links=True) as lab:
         yield lab
 
 
 @pytest.fixture
 def lab(running_lab: Lab) -> Iterator[Lab]:
-    """The session's lab: three brokers, all up before and after the test."""
+    """The session's lab: three brokers, all up and connected before and after the test."""
     yield running_lab
     running_lab.heal_all()
 

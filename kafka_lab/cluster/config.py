@@ -12,6 +12,8 @@ __all__ = [
     "PROFILES",
     "Profile",
     "broker_properties",
+    "direct_listener",
+    "linked_listeners",
     "min_insync_replicas",
     "profile",
     "to_text",
@@ -19,7 +21,16 @@ __all__ = [
 ]
 
 _SESSION = "zookeeper.session.timeout.ms"
-_OWN = {"broker.id", "listeners", "advertised.listeners", "log.dir", "log.dirs", "zookeeper.connect"}
+_OWN = {
+    "broker.id",
+    "listeners",
+    "advertised.listeners",
+    "listener.security.protocol.map",
+    "inter.broker.listener.name",
+    "log.dir",
+    "log.dirs",
+    "zookeeper.connect",
+}
 HOST = "127.0.0.1"  # everything listens here and nowhere else
 LOG4J = """\
 log4j.rootLogger={level}, console
@@ -173,16 +184,23 @@ def zookeeper_properties(*, port: int, data: Path, profile: Profile) -> dict[str
 
 
 def broker_properties(
-    *, broker_id: int, port: int, data: Path, zookeeper: str, brokers: int, profile: Profile
+    *,
+    broker_id: int,
+    listeners: Mapping[str, str],
+    data: Path,
+    zookeeper: str,
+    brokers: int,
+    profile: Profile,
 ) -> dict[str, str]:
     """Return a broker's configuration, by Kafka's configuration keys.
 
-    The internal topics get as many replicas as there are brokers, three at most, and few partitions.
+    ``listeners`` are the settings of :func:`direct_listener` or :func:`linked_listeners`. The internal
+    topics get as many replicas as there are brokers, three at most, and few partitions.
     """
     copies = str(min(3, brokers))
     settings = {
         "broker.id": str(broker_id),
-        "listeners": f"PLAINTEXT://{HOST}:{port}",
+        **listeners,
         "log.dirs": str(data),
         "zookeeper.connect": zookeeper,
         _SESSION: str(profile.session_timeout_ms),
@@ -204,6 +222,23 @@ def broker_properties(
     if settings.get("min.insync.replicas") == _QUICK["min.insync.replicas"]:
         settings["min.insync.replicas"] = str(min_insync_replicas(brokers))
     return settings
+
+
+def direct_listener(port: int) -> dict[str, str]:
+    """Return the settings of a broker that clients and brokers connect to directly."""
+    return {"listeners": f"PLAINTEXT://{HOST}:{port}"}
+
+
+def linked_listeners(
+    *, internal: int, client: int, linked_internal: int, linked_client: int
+) -> dict[str, str]:
+    """Return the settings of a broker that is reached through two links: of brokers, and of clients."""
+    return {
+        "listeners": f"INTERNAL://{HOST}:{internal},CLIENT://{HOST}:{client}",
+        "advertised.listeners": f"INTERNAL://{HOST}:{linked_internal},CLIENT://{HOST}:{linked_client}",
+        "listener.security.protocol.map": "INTERNAL:PLAINTEXT,CLIENT:PLAINTEXT",
+        "inter.broker.listener.name": "INTERNAL",
+    }
 
 
 def min_insync_replicas(brokers: int) -> int:

@@ -15,10 +15,13 @@ from kafka_lab.cluster.config import (
     LOG4J,
     Profile,
     broker_properties,
+    direct_listener,
+    linked_listeners,
     to_text,
     zookeeper_properties,
 )
 from kafka_lab.cluster.distribution import Distribution
+from kafka_lab.cluster.links import ANY_CLIENT, BETWEEN_BROKERS, Links
 from kafka_lab.cluster.ports import free_ports
 from kafka_lab.cluster.probe import broker_answers, zookeeper_answers
 from kafka_lab.cluster.process import NodeProcess
@@ -61,11 +64,24 @@ _TAIL_LINES = 12
 
 @dataclass(frozen=True)
 class Node:
-    """One process of the cluster: name, role, port, the folder with its data, and the process."""
+    """One process of the cluster.
+
+    Attributes
+    ----------
+    name, role : str
+        Such as ``"broker-2"`` and ``"broker"``.
+    port, client_port : int
+        Where it listens, and where clients connect: another port if there is a link between them.
+    data : pathlib.Path
+        The folder with its data.
+    process : NodeProcess
+        Its process.
+    """
 
     name: str
     role: str
     port: int
+    client_port: int
     data: Path
     process: NodeProcess
 
@@ -85,9 +101,13 @@ class LocalCluster:
         How fast failures are noticed.
     java_options : mapping, optional
         Further JVM options by role, ``"zookeeper"`` and ``"broker"``.
+    linked : bool, default False
+        Put links that can be cut between brokers, ZooKeeper and clients.
 
     Attributes
     ----------
+    links : Links or None
+        These links.
     nodes : dict
         The nodes by name, ZooKeeper first; empty before :meth:`start`.
     """
@@ -100,7 +120,9 @@ class LocalCluster:
         brokers: int,
         profile: Profile,
         java_options: Mapping[str, Sequence[str]] | None = None,
+        linked: bool = False,
     ) -> None:
+        self.links = Links() if linked else None
         self.nodes: dict[str, Node] = {}
         self._timeline = timeline
         self._distribution = distribution
@@ -109,6 +131,7 @@ class LocalCluster:
         self._java_options = java_options or {}
         self._run: Run | None = None
         self._told_to_exit: set[str] = set()
+        self._ports: set[int] = set()  # chosen, but perhaps not bound yet
 
     @property
     def broker_names(self) -> list[str]:
@@ -118,7 +141,7 @@ class LocalCluster:
     @property
     def bootstrap_servers(self) -> list[str]:
         """Where clients find the brokers."""
-        return [f"{HOST}:{self.nodes[name].port}" for name in self.broker_names]
+        return [f"{HOST}:{self.nodes[name].client_port}" for name in self.broker_names]
 
     @property
     def zookeeper_connect(self) -> str:
@@ -141,23 +164,17 @@ class LocalCluster:
         self._run = Run()
         for kind, level in {"node": "INFO", "tool": "ERROR"}.items():
             (self.folder / f"log4j.{kind}").write_text(LOG4J.format(level=level), encoding="utf-8")
-        zookeeper_port, *broker_ports = free_ports(1 + self._brokers)
+        if self.links is not None:
+            self.links.start()
+        zookeeper_port = self._free_port()
         self._add(
             ZOOKEEPER,
             "zookeeper",
             zookeeper_port,
             zookeeper_properties(port=zookeeper_port, data=self.folder / ZOOKEEPER, profile=self._profile),
         )
-        for name, port in zip(self.broker_names, broker_ports, strict=True):
-            properties = broker_properties(
-                broker_id=broker_id(name),
-                port=port,
-                data=self.folder / name,
-                zookeeper=self.zookeeper_connect,
-                brokers=self._brokers,
-                profile=self._profile,
-            )
-            self._add(name, "broker", port, properties)
+        for name in self.broker_names:
+            self._add_broker(name)
         for name in self.nodes:
             self.start_node(name)
         self.wait_until_answers(ZOOKEEPER, timeout_s)
@@ -197,12 +214,16 @@ class LocalCluster:
         node = self.node(name)
         self._told_to_exit.discard(name)
         node.process.start()
-        self._timeline.append(NodeStarted(name, node.role, node.port, node.process.pid))
+        self._timeline.append(NodeStarted(name, node.role, node.client_port, node.process.pid))
 
     def kill_node(self, name: str) -> None:
         """End a node with SIGKILL; its process is gone when this returns."""
         self._told_to_exit.add(name)
         self.node(name).process.kill()
+
+    def expect_exit(self, name: str) -> None:
+        """Note that a node is going to exit, which is then no failure."""
+        self._told_to_exit.add(name)
 
     def stop_node(self, name: str, timeout_s: float = _STOP_S) -> None:
         """End a node in order (SIGTERM: a broker hands its leaders over first), by force if it must be."""
@@ -247,6 +268,8 @@ class LocalCluster:
                 for names in roles:
                     list(pool.map(self.stop_node, names))
         finally:  # interrupted: what still runs is killed now
+            if self.links is not None:
+                self.links.close()
             self._run.close(keep_logs=keep_logs)
             self._run = None
 
@@ -271,14 +294,44 @@ class LocalCluster:
             raise ConfigurationError("the cluster is not started, or closed: it has no folder")
         return self._run
 
-    def _add(self, name: str, role: str, port: int, properties: Mapping[str, str]) -> None:
+    def _add_broker(self, name: str) -> None:
+        client_port = port = self._free_port()
+        listeners = direct_listener(port)
+        zookeeper = self.zookeeper_connect
+        if self.links is not None:
+            client_port = self.links.listen(ANY_CLIENT, name, port)
+            internal = self._free_port()
+            linked_internal = self.links.listen(BETWEEN_BROKERS, name, internal)
+            zookeeper_port = self.links.listen(name, ZOOKEEPER, self.nodes[ZOOKEEPER].port)
+            zookeeper = f"{HOST}:{zookeeper_port}"
+            listeners = linked_listeners(
+                internal=internal, client=port, linked_internal=linked_internal, linked_client=client_port
+            )
+        properties = broker_properties(
+            broker_id=broker_id(name),
+            listeners=listeners,
+            data=self.folder / name,
+            zookeeper=zookeeper,
+            brokers=self._brokers,
+            profile=self._profile,
+        )
+        self._add(name, "broker", port, properties, client_port)
+
+    def _add(
+        self, name: str, role: str, port: int, properties: Mapping[str, str], client_port: int | None = None
+    ) -> None:
         data = self.folder / name
         data.mkdir(mode=0o700)
         file = self.folder / f"{name}.properties"
         file.write_text(to_text(properties), encoding="utf-8")
         command = [*self.java(role), MAIN_CLASSES[role], str(file)]
         process = NodeProcess(name, command, self.folder / f"{name}.log", partial(self._on_exit, name))
-        self.nodes[name] = Node(name, role, port, data, process)
+        self.nodes[name] = Node(name, role, port, client_port or port, data, process)
+
+    def _free_port(self) -> int:
+        (port,) = free_ports(1, apart_from=self._ports)
+        self._ports.add(port)
+        return port
 
     def _on_exit(self, name: str, exit_code: int) -> None:
         self._timeline.append(NodeExited(name, exit_code, expected=name in self._told_to_exit))

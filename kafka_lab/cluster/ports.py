@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
+from collections.abc import Container
 
 from kafka_lab.cluster.config import HOST
 from kafka_lab.errors import ConfigurationError
@@ -15,8 +16,8 @@ __all__ = ["free_ports"]
 _LOWEST, _HIGHEST = 20000, 32000
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ``count`` different ports that nothing listens on.
+def free_ports(count: int, *, apart_from: Container[int] = ()) -> list[int]:
+    """Return ``count`` different ports that nothing listens on, none of them among those given.
 
     Raises
     ------
@@ -27,7 +28,7 @@ def free_ports(count: int) -> list[int]:
     for port in random.sample(range(_LOWEST, _HIGHEST), k=_HIGHEST - _LOWEST):
         if len(free) == count:
             break
-        if _is_free(port):
+        if port not in apart_from and _is_free(port):
             free.append(port)
     if len(free) < count:
         raise ConfigurationError(

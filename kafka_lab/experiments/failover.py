@@ -47,6 +47,7 @@ STEPS = {
     "stall_of_others_s": "longest pause of acknowledgements elsewhere",
     "healed_s": "from the healing until every ISR is full",
 }
+_CLIENTS = ("failover-load", "failover-reader")
 _EVERY_S = 0.02
 _WAIT_S = 90.0
 _SETTLE = 5  # acknowledged records per partition before each act
@@ -72,6 +73,9 @@ class Subject(Protocol):
 
     def pause(self, node: str) -> Fault:
         """Freeze a node."""
+
+    def cut(self, a: str, b: str) -> Fault:
+        """Cut a link."""
 
     def heal_all(self) -> None:
         """Bring everything back."""
@@ -211,7 +215,8 @@ def failover(
     topic, partition
         Whose leader.
     how : str
-        ``"kill"``, ``"kill, wait skipped"`` (its session is ended by hand), ``"stop"`` or ``"pause"``.
+        ``"kill"``, ``"kill, wait skipped"`` (its session is ended by hand), ``"stop"``, ``"pause"`` or ``"cut"``:
+        cut from all others, clients included (needs a lab with links).
     runs : int
         How many times, 1 to 20.
 
@@ -222,11 +227,12 @@ def failover(
     WaitTimeoutError
         The cluster did not come back.
     """
-    acts: Mapping[str, Callable[[str], Fault]] = {
+    acts: Mapping[str, Callable[[str], object]] = {
         "kill": lab.kill,
         "kill, wait skipped": lambda node: lab.kill(node, skip_wait=True),
         "stop": lab.stop,
         "pause": lab.pause,
+        "cut": lambda node: [lab.cut(node, other) for other in (*_others(lab, node), *_CLIENTS)],
     }
     if how not in acts:
         raise ConfigurationError(unknown("way to break a leader", how, acts))
@@ -243,7 +249,11 @@ def failover(
     return FailoverReport(how, topic, partition, done)
 
 
-def _run(lab: Subject, topic: str, partition: int, act: Callable[[str], Fault]) -> FailoverRun:
+def _others(lab: Subject, node: str) -> list[str]:
+    return [name for name in lab.state.nodes if name != node]
+
+
+def _run(lab: Subject, topic: str, partition: int, act: Callable[[str], object]) -> FailoverRun:
     timeline = lab.timeline
     _wait_for_acknowledgements(lab, topic, partition, len(timeline))
     leader = lab.state.topics[topic][partition].leader or ""
@@ -326,8 +336,8 @@ class _Load:
     def __init__(self, lab: Subject, topic: str) -> None:
         self._topic = topic
         self._partitions = sorted(lab.state.topics[topic])
-        self._producer = lab.producer(client_id="failover-load")
-        self._consumer = lab.consumer(topic, client_id="failover-reader", auto_offset_reset="latest")
+        self._producer = lab.producer(client_id=_CLIENTS[0])
+        self._consumer = lab.consumer(topic, client_id=_CLIENTS[1], auto_offset_reset="latest")
         self._threads = Threads()
 
     def start(self) -> None:

@@ -8,6 +8,7 @@ from kafka_lab.cluster.config import (
     PROFILES,
     Profile,
     broker_properties,
+    direct_listener,
     profile,
     to_text,
     zookeeper_properties,
@@ -18,7 +19,7 @@ from kafka_lab.errors import ConfigurationError
 def of_broker(brokers: int = 3, name: str = "lab") -> dict[str, str]:
     return broker_properties(
         broker_id=2,
-        port=20001,
+        listeners=direct_listener(20001),
         data=Path("data"),
         zookeeper="127.0.0.1:20000",
         brokers=brokers,
@@ -61,7 +62,12 @@ def test_an_unknown_profile_names_the_valid_ones() -> None:
 def test_any_setting_can_be_another() -> None:
     chosen = profile("lab").with_settings({"log.segment.bytes": "1048576", "min.insync.replicas": "3"})
     settings = broker_properties(
-        broker_id=1, port=20001, data=Path("data"), zookeeper="z", brokers=3, profile=chosen
+        broker_id=1,
+        listeners=direct_listener(20001),
+        data=Path("data"),
+        zookeeper="z",
+        brokers=3,
+        profile=chosen,
     )
     assert settings["log.segment.bytes"] == "1048576"
     assert settings["min.insync.replicas"] == "3"

@@ -51,7 +51,7 @@ def test_a_report_draws_and_serialises() -> None:
 
 
 @pytest.mark.jvm
-@pytest.mark.parametrize("how", ["kill", "kill, wait skipped", "stop", "pause"])
+@pytest.mark.parametrize("how", ["kill", "kill, wait skipped", "stop", "pause", "cut"])
 def test_the_steps_come_in_their_order(lab: Lab, topic: str, how: str) -> None:
     report = failover(lab, topic, how=how, runs=1)
     (only,) = report.runs
@@ -62,7 +62,7 @@ def test_the_steps_come_in_their_order(lab: Lab, topic: str, how: str) -> None:
         assert only.process_gone_s is not None
         assert only.session_expired_s is not None
         assert only.process_gone_s < only.session_expired_s < only.leader_elected_s
-    if how == "pause":
+    if how in {"pause", "cut"}:
         assert only.process_gone_s is None
     assert all(set(p.isr) == set(p.replicas) for p in lab.state.topics[topic].values())
 

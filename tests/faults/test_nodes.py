@@ -1,21 +1,15 @@
-"""Each fault and its healing, on a real cluster."""
+"""Each fault of a node and its healing, on a real cluster."""
 
 from __future__ import annotations
 
-import random
-import threading
-
 import psutil
 import pytest
-from kafka.errors import KafkaError
 
-from kafka_lab import BrokerLost, BrokerRegistered, IsrExpanded, IsrShrunk, Lab, LeaderChanged, faults
+from kafka_lab import BrokerLost, BrokerRegistered, IsrExpanded, IsrShrunk, Lab, LeaderChanged
 from kafka_lab.cluster.sessions import session_password
 from kafka_lab.errors import FaultError
 from kafka_lab.events import ControllerElected, FaultEnded, FaultStarted, NodeExited
 from kafka_lab.views.topology import topology_graph
-
-SEED = 20261124
 
 
 def test_the_password_of_a_session_is_what_java_makes() -> None:
@@ -138,81 +132,3 @@ def test_what_makes_no_sense_says_what_would(lab: Lab) -> None:
         lab.restart("broker-1")
     with pytest.raises(FaultError, match=r"restart\('zookeeper-1'\) first"):
         lab.expire_session("broker-2")
-
-
-@pytest.mark.parametrize(
-    "broken",
-    [
-        ["kill broker-1", "kill broker-2", "kill broker-3"],
-        ["kill zookeeper-1", "kill broker-1", "pause broker-2"],
-        ["pause zookeeper-1", "kill broker-3"],
-        ["pause broker-1", "pause broker-2", "pause broker-3"],
-        ["kill broker-1", "stop broker-2", "kill broker-3", "stop zookeeper-1"],
-    ],
-    ids=", ".join,
-)
-def test_whatever_was_broken_all_is_healed(lab: Lab, topic: str, broken: list[str]) -> None:
-    lab.producer().send(topic, b"before", partition=0).get(30)
-    for act, node in map(str.split, broken):
-        getattr(lab, act)(node)
-    lab.heal_all()
-    assert all(node.running and not node.paused for node in lab.state.nodes.values())
-    lab.producer().send(topic, b"after", partition=0).get(30)
-    assert [record.value for record in lab.read(topic)] == [b"before", b"after"]
-
-
-def test_a_random_walk_of_faults_loses_nothing_that_was_acknowledged(lab: Lab, topic: str) -> None:
-    """Replayed by its seed; one node broken at a time, under a steady stream."""
-    chance = random.Random(SEED)
-    stop, acknowledged = threading.Event(), []
-
-    def send() -> None:
-        producer, number = lab.producer(), 0
-        while not stop.is_set():
-            try:
-                producer.send(topic, str(number).encode(), partition=number % 3).get(30)
-                acknowledged.append(number)
-            except KafkaError:
-                pass  # not acknowledged: it may be there or not
-            number += 1
-
-    sender = threading.Thread(target=send)
-    sender.start()
-    try:
-        for _ in range(6):
-            node = chance.choice(lab.brokers)
-            act = chance.choice([lab.kill, lab.stop, lab.pause])
-            with act(node):
-                lab.timeline.wait_until(
-                    lambda node=node: node not in lab.isr_of(topic, 0) or None,
-                    timeout_s=30,
-                    expected=f"{node} out of the ISR",
-                )
-            lab.heal_all()
-    finally:
-        stop.set()
-        sender.join()
-    there = [int(record.value) for record in lab.read(topic)]
-    assert len(acknowledged) > 20
-    assert set(acknowledged) <= set(there)
-    assert len(there) == len(set(there))
-
-
-def test_a_paused_cluster_can_be_closed() -> None:
-    lab = Lab(brokers=1).start()
-    pids = [node.pid for node in lab.state.nodes.values()]
-    lab.pause("broker-1")
-    lab.pause("zookeeper-1")
-    lab.close()
-    assert not any(map(psutil.pid_exists, pids))
-
-
-def test_a_leader_that_takes_nobody_back_is_restarted(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What heals it is tried on a cluster that only needs a moment: the moment is not granted."""
-    monkeypatch.setattr(faults, "_STUCK_S", 0.0)
-    begin = len(lab.timeline)
-    lab.kill("broker-2", skip_wait=True)
-    lab.heal_all()
-    restarted = lab.timeline.find(FaultStarted, since=begin, fault="stop")
-    assert restarted is not None
-    assert lab.timeline.find(FaultEnded, since=begin, node=restarted.node, fault="stop") is not None

@@ -1,64 +1,23 @@
-"""Breaking nodes on purpose, and bringing them back. Each act leaves FaultStarted, its undoing FaultEnded."""
+"""Breaking nodes: killing, stopping and pausing them, and ending their sessions."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
-from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 from kafka_lab.cluster.local import ZOOKEEPER, LocalCluster
 from kafka_lab.cluster.sessions import end_session
-from kafka_lab.errors import FaultError, KafkaLabError, WaitTimeoutError
+from kafka_lab.errors import FaultError, KafkaLabError
 from kafka_lab.events import BrokerLost, BrokerRegistered, FaultEnded, FaultStarted
-from kafka_lab.progress import Report
-from kafka_lab.state import ClusterState, LiveState
+from kafka_lab.faults.fault import Fault, Register, disk_of, link_of
+from kafka_lab.state import LiveState
 from kafka_lab.timeline import Timeline
 
-__all__ = ["Fault", "Faults"]
+__all__ = ["NodeFaults"]
 
-_STUCK_S = 25.0  # a replica that is not back by then will not come back by itself
 _STOP_S = 60.0  # a controlled shutdown with Kafka's defaults tries three times, five seconds apart
 
 
-@dataclass(frozen=True, repr=False)
-class Fault:
-    """Something that was broken; in a ``with`` statement it is healed at the end.
-
-    Attributes
-    ----------
-    node, kind : str
-        What is broken, and how: ``"kill"``, ``"stop"`` or ``"pause"``.
-    cure : str
-        The name of the act that heals it.
-    """
-
-    node: str
-    kind: str
-    cure: str
-    _heal: Callable[[Fault], None]
-
-    def heal(self) -> None:
-        """Undo it; nothing happens if that was done already."""
-        self._heal(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.heal()
-
-    def __repr__(self) -> str:
-        return f"<{self.kind} of {self.node}; {self.cure}({self.node!r}) heals it>"
-
-
-class Faults:
+class NodeFaults:
     """What can be done to the nodes of a local cluster.
 
     Parameters
@@ -67,6 +26,8 @@ class Faults:
         Gets the faults; what the cluster does about them arrives there too.
     cluster : LocalCluster
         Whose nodes.
+    register : Register
+        Where open faults are noted.
     state : LiveState
         The state of ``timeline``.
     patience_s : float
@@ -74,13 +35,18 @@ class Faults:
     """
 
     def __init__(
-        self, timeline: Timeline, cluster: LocalCluster, state: LiveState, patience_s: float
+        self,
+        timeline: Timeline,
+        cluster: LocalCluster,
+        register: Register,
+        state: LiveState,
+        patience_s: float,
     ) -> None:
         self._timeline = timeline
         self._cluster = cluster
         self._state = state
         self._patience_s = patience_s
-        self._open: dict[str, Fault] = {}  # by node
+        self._register = register
 
     def kill(self, name: str, *, skip_wait: bool = False) -> Fault:
         """End a node with SIGKILL, as a power cut would. Undone by :meth:`restart`.
@@ -121,7 +87,7 @@ class Faults:
             It is down or paused already.
         """
         self._check_running(name)
-        if name in self._open:
+        if self._paused(name):
             raise FaultError(f"{name} is paused already; resume({name!r}) lets it go on")
         fault = self._begin(name, "pause", "resume")
         self._cluster.node(name).process.send(signal.SIGSTOP)
@@ -135,11 +101,11 @@ class Faults:
         FaultError
             It is not paused.
         """
-        fault = self._open.get(self._cluster.node(name).name)
-        if fault is None or fault.kind != "pause":
+        node = self._cluster.node(name)
+        if not self._paused(name):
             raise FaultError(f"{name} is not paused: there is nothing to resume")
-        self._cluster.node(name).process.send(signal.SIGCONT)
-        self._end(name)
+        node.process.send(signal.SIGCONT)
+        self._register.end(name)
 
     def expire_session(self, name: str) -> None:
         """End a broker's ZooKeeper session by hand; a living broker registers again by itself.
@@ -167,17 +133,23 @@ class Faults:
         Raises
         ------
         FaultError
-            It runs, or ZooKeeper does not.
+            It runs, or ZooKeeper does not, or its link to ZooKeeper or its disk is broken.
         KafkaLabError
             It exited or did not answer in time (NodeStartError), or its old session did not expire
             (WaitTimeoutError). It is down then, as before.
         """
         node = self._cluster.node(name)
         if node.process.running:
-            hint = f"; resume({name!r}) lets it go on" if name in self._open else ""
+            hint = f"; resume({name!r}) lets it go on" if self._paused(name) else ""
             raise FaultError(f"{name} runs: there is nothing to restart{hint}")
         if node.role == "broker":
             self._check_zookeeper(f"restarting {name}")
+            if self._register.at(link_of(name, ZOOKEEPER)) is not None:
+                raise FaultError(
+                    f"restarting {name} needs its link to ZooKeeper: heal({name!r}, {ZOOKEEPER!r}) first"
+                )
+            if self._register.at(disk_of(name)) is not None:
+                raise FaultError(f"restarting {name} needs its disk: repair_disk({name!r}) first")
             self._timeline.wait_until(
                 lambda: True if not self._state.now().nodes[name].registered else None,
                 timeout_s=self._patience_s,
@@ -192,68 +164,18 @@ class Faults:
         except KafkaLabError:
             self._cluster.kill_node(name)
             raise
-        self._end(name)
-
-    def heal_all(self, report: Report) -> None:
-        """Bring every node back, whatever was done to it, and wait until every ISR is full.
-
-        A broker that was the controller when it was paused can afterwards fail to take its followers back
-        into the ISR, for minutes (seen with Kafka 3.9.2): then it is restarted.
-
-        Raises
-        ------
-        KafkaLabError
-            Something did not come back; the error says what.
-        """
-        for name, node in self._cluster.nodes.items():  # ZooKeeper comes first
-            report(f"Bringing {name} back", 0, 0)
-            if name in self._open and self._open[name].kind == "pause":
-                self.resume(name)
-            elif not node.process.running:
-                self.restart(name)
-
-        try:
-            self._wait_until_whole(report, _STUCK_S)
-        except WaitTimeoutError:
-            for leader in _leaders_of_incomplete(self._state.now()):
-                report(f"Restarting {leader}, which does not take its followers back", 0, 0)
-                self.stop(leader)
-                self.restart(leader)
-            self._wait_until_whole(report, self._patience_s)
-
-    def _wait_until_whole(self, report: Report, timeout_s: float) -> None:
-        """Wait until every broker is registered and every replica in sync.
-
-        Raises
-        ------
-        WaitTimeoutError
-            That was not so in time.
-        """
-
-        def whole() -> bool | None:
-            state = self._state.now()
-            full, all_ = _full_isrs(state)
-            report("Waiting until every replica is in sync", full, all_)
-            registered = all(state.nodes[name].registered for name in state.brokers)
-            return True if full == all_ and registered and state.controller else None
-
-        self._timeline.wait_until(whole, timeout_s=timeout_s, expected="every ISR full")
+        self._register.end(name)
 
     def _begin(self, name: str, kind: str, cure: str) -> Fault:
-        self._end(name)  # who is killed is paused no longer
-        fault = Fault(name, kind, cure, self._heal)
-        self._open[name] = fault
-        self._timeline.append(FaultStarted(name, kind))
-        return fault
+        return self._register.begin(Fault(kind, name, name, f"{cure}({name!r})", self._heal))
 
-    def _end(self, name: str) -> None:
-        fault = self._open.pop(name, None)
-        if fault is not None:
-            self._timeline.append(FaultEnded(name, fault.kind))
+    def _paused(self, name: str) -> bool:
+        fault = self._register.at(name)
+        return fault is not None and fault.kind == "pause"
 
     def _heal(self, fault: Fault) -> None:
-        if self._open.get(fault.node) is fault:
-            {"restart": self.restart, "resume": self.resume}[fault.cure](fault.node)
+        if self._register.at(fault.place) is fault:
+            (self.resume if fault.kind == "pause" else self.restart)(fault.node)
 
     def _check_running(self, name: str) -> None:
         """Refuse to end what has ended; a paused node has not.
@@ -276,17 +198,5 @@ class Faults:
         """
         if not self._cluster.node(ZOOKEEPER).process.running:
             raise FaultError(f"{what} needs ZooKeeper: restart({ZOOKEEPER!r}) first")
-        if ZOOKEEPER in self._open:
+        if self._paused(ZOOKEEPER):
             raise FaultError(f"{what} needs ZooKeeper: resume({ZOOKEEPER!r}) first")
-
-
-def _leaders_of_incomplete(state: ClusterState) -> list[str]:
-    """Return who leads a partition of which a replica is not in sync."""
-    partitions = [p for topic in state.topics.values() for p in topic.values()]
-    return sorted({p.leader for p in partitions if p.leader and set(p.isr) != set(p.replicas)})
-
-
-def _full_isrs(state: ClusterState) -> tuple[int, int]:
-    """Return how many partitions have all their replicas in sync, and how many there are."""
-    partitions = [p for topic in state.topics.values() for p in topic.values()]
-    return sum(set(p.isr) == set(p.replicas) for p in partitions), len(partitions)

@@ -1,0 +1,109 @@
+"""All faults of a lab, and bringing everything back whatever was broken in whatever order."""
+
+from __future__ import annotations
+
+from kafka_lab.cluster.local import LocalCluster
+from kafka_lab.errors import WaitTimeoutError
+from kafka_lab.faults.disks import DiskFaults
+from kafka_lab.faults.fault import Register
+from kafka_lab.faults.links import LinkFaults
+from kafka_lab.faults.nodes import NodeFaults
+from kafka_lab.progress import Report
+from kafka_lab.state import ClusterState, LiveState
+from kafka_lab.timeline import Timeline
+
+__all__ = ["Faults"]
+
+_STUCK_S = 25.0  # a replica that is not back by then will not come back by itself
+
+
+class Faults:
+    """What can be broken in a local cluster.
+
+    Parameters
+    ----------
+    timeline : Timeline
+        Gets the faults; what the cluster does about them arrives there too.
+    cluster : LocalCluster
+        The cluster.
+    state : LiveState
+        The state of ``timeline``.
+    patience_s : float
+        How long a node may take to come back: longer than a session lasts.
+
+    Attributes
+    ----------
+    nodes, links, disks
+        The faults by what they break.
+    """
+
+    def __init__(
+        self, timeline: Timeline, cluster: LocalCluster, state: LiveState, patience_s: float
+    ) -> None:
+        self._timeline = timeline
+        self._cluster = cluster
+        self._state = state
+        self._patience_s = patience_s
+        self._register = Register(timeline)
+        self.nodes = NodeFaults(timeline, cluster, self._register, state, patience_s)
+        self.links = LinkFaults(cluster, self._register)
+        self.disks = DiskFaults(cluster, self._register, self.nodes)
+
+    def heal_all(self, report: Report) -> None:
+        """Heal every link and disk, bring every node back, and wait until every ISR is full.
+
+        A broker that was the controller when it was paused can afterwards fail to take its followers back
+        into the ISR, for minutes (seen with Kafka 3.9.2): then it is restarted.
+
+        Raises
+        ------
+        KafkaLabError
+            Something did not come back; the error says what.
+        """
+        self.links.heal_all()
+        self.disks.heal_all()
+        for name, node in self._cluster.nodes.items():  # ZooKeeper comes first
+            report(f"Bringing {name} back", 0, 0)
+            fault = self._register.at(name)
+            if fault is not None and fault.kind == "pause":
+                self.nodes.resume(name)
+            elif not node.process.running:
+                self.nodes.restart(name)
+        try:
+            self._wait_until_whole(report, _STUCK_S)
+        except WaitTimeoutError:
+            for leader in _leaders_of_incomplete(self._state.now()):
+                report(f"Restarting {leader}, which does not take its followers back", 0, 0)
+                self.nodes.stop(leader)
+                self.nodes.restart(leader)
+            self._wait_until_whole(report, self._patience_s)
+
+    def _wait_until_whole(self, report: Report, timeout_s: float) -> None:
+        """Wait until every broker is registered and every replica in sync.
+
+        Raises
+        ------
+        WaitTimeoutError
+            That was not so in time.
+        """
+
+        def whole() -> bool | None:
+            state = self._state.now()
+            full, all_ = _full_isrs(state)
+            report("Waiting until every replica is in sync", full, all_)
+            registered = all(state.nodes[name].registered for name in state.brokers)
+            return True if full == all_ and registered and state.controller else None
+
+        self._timeline.wait_until(whole, timeout_s=timeout_s, expected="every ISR full")
+
+
+def _leaders_of_incomplete(state: ClusterState) -> list[str]:
+    """Return who leads a partition of which a replica is not in sync."""
+    partitions = [p for topic in state.topics.values() for p in topic.values()]
+    return sorted({p.leader for p in partitions if p.leader and set(p.isr) != set(p.replicas)})
+
+
+def _full_isrs(state: ClusterState) -> tuple[int, int]:
+    """Return how many partitions have all their replicas in sync, and how many there are."""
+    partitions = [p for topic in state.topics.values() for p in topic.values()]
+    return sum(set(p.isr) == set(p.replicas) for p in partitions), len(partitions)
