@@ -12,12 +12,15 @@ from kafka.structs import OffsetAndMetadata
 
 from kafka_lab.clients import Clients
 from kafka_lab.closing import Closers
-from kafka_lab.cluster.config import Profile
+from kafka_lab.cluster.config import HOST, Profile
 from kafka_lab.cluster.distribution import Distribution
 from kafka_lab.cluster.local import PORT_TAKEN, LocalCluster
 from kafka_lab.cluster.training import java_options
 from kafka_lab.errors import NodeStartError, WaitTimeoutError
 from kafka_lab.faults import Faults
+from kafka_lab.moves import Moves
+from kafka_lab.observe.group_poll import GroupPoll
+from kafka_lab.observe.metadata_poll import MetadataPoll
 from kafka_lab.observe.zk_watch import ZooKeeperWatch
 from kafka_lab.progress import Report
 from kafka_lab.state import LiveState
@@ -39,6 +42,7 @@ class Assembly:
     cluster: LocalCluster
     clients: Clients
     topics: Topics
+    moves: Moves
     faults: Faults
     closers: Closers
 
@@ -116,9 +120,18 @@ def _start(
     closers.add(clients.close)
     with clients.admin() as admin:
         _wait_until_acknowledged(admin, len(brokers))
-    faults = Faults(timeline, cluster, state, _START_S + profile.session_timeout_ms / 1000)
-    topics = Topics(timeline, state, clients.admin, len(brokers))
-    return Assembly(cluster, clients, topics, faults, closers)
+    for poll in (MetadataPoll(timeline, state, HOST), GroupPoll(timeline, state, clients.polling_admin)):
+        closers.add(poll.close)
+        poll.start()
+    patience_s = _START_S + profile.session_timeout_ms / 1000
+    return Assembly(
+        cluster=cluster,
+        clients=clients,
+        topics=Topics(timeline, state, clients.admin),
+        moves=Moves(timeline, state, clients.admin, cluster, patience_s),
+        faults=Faults(timeline, cluster, state, patience_s),
+        closers=closers,
+    )
 
 
 def _wait_until_acknowledged(admin: KafkaAdminClient, brokers: int) -> None:

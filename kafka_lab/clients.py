@@ -23,6 +23,7 @@ logging.getLogger("kafka").addHandler(logging.NullHandler())  # a broker that is
 _TEXT = 120  # characters of a key or value that the timeline keeps
 _CLOSE_S = 2.0
 _READ_S = 30.0
+_POLL_MS = 1500
 
 
 class LabProducer(KafkaProducer):  # type: ignore[misc] # kafka-python has no types
@@ -183,12 +184,16 @@ class Clients:
         finally:
             consumer.close(autocommit=False)
 
-    def admin(self) -> KafkaAdminClient:
+    def admin(self, **settings: object) -> KafkaAdminClient:
         """Return an admin client, to be used in a ``with`` statement.
 
         A new one each time: an old one does not find its way after all brokers were restarted.
         """
-        return KafkaAdminClient(**self._settings, client_id=self._name("admin"))
+        return KafkaAdminClient(**{**self._settings, "client_id": self._name("admin"), **settings})
+
+    def polling_admin(self) -> KafkaAdminClient:
+        """Return an admin client that gives up soon, for who asks again and again."""
+        return self.admin(client_id="lab-poll", request_timeout_ms=_POLL_MS, bootstrap_timeout_ms=_POLL_MS)
 
     def close(self) -> None:
         """Close every client that was made here; closing one twice does no harm."""

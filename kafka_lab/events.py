@@ -19,23 +19,35 @@ __all__ = [
     "BrokerRegistered",
     "ControllerElected",
     "ControllerLost",
+    "ElectionRequested",
     "Event",
     "FaultEnded",
     "FaultStarted",
+    "GroupChanged",
+    "GroupDeleted",
+    "HighWatermarkMoved",
     "IsrExpanded",
     "IsrShrunk",
     "LeaderChanged",
     "LeaderLost",
+    "MetadataChanged",
     "NodeExited",
+    "NodeRemoved",
     "NodeStarted",
     "NotificationAccepted",
     "NotificationRefused",
     "NotificationStored",
     "NotificationUnknown",
+    "OffsetCommitted",
+    "PollsFailed",
+    "PollsSucceeded",
+    "ReassignmentEnded",
+    "ReassignmentStarted",
     "RecordAcknowledged",
     "RecordFailed",
     "RecordRead",
     "RecordRejected",
+    "ReplicaDistanceChanged",
     "ReplicasAssigned",
     "TopicCreated",
     "TopicDeleted",
@@ -117,6 +129,11 @@ class NodeExited(NodeEvent):
 
 
 @dataclass(frozen=True)
+class NodeRemoved(NodeEvent):
+    """The node is no part of the cluster any more, and its data are gone."""
+
+
+@dataclass(frozen=True)
 class BrokerRegistered(NodeEvent):
     """The broker's ephemeral znode ``/brokers/ids/N`` appeared."""
 
@@ -188,6 +205,27 @@ class ReplicasAssigned(PartitionEvent):
 
 
 @dataclass(frozen=True)
+class ElectionRequested(PartitionEvent):
+    """Somebody asked for an election; ``kind`` is ``"preferred"`` or ``"unclean"``."""
+
+    kind: str
+
+
+@dataclass(frozen=True)
+class ReassignmentStarted(PartitionEvent):
+    """Somebody asked for other replicas, ``replicas``."""
+
+    replicas: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ReassignmentEnded(PartitionEvent):
+    """The reassignment is over; ``replicas`` are those that the partition has now."""
+
+    replicas: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class LeaderChanged(PartitionEvent):
     """The partition has another leader; ``previous`` is the last that it had.
 
@@ -223,6 +261,87 @@ class IsrExpanded(PartitionEvent):
     isr: tuple[str, ...]
     joined: tuple[str, ...]
     leader_epoch: int
+
+
+@dataclass(frozen=True)
+class MetadataChanged(PartitionEvent):
+    """A broker tells its clients something else than before: ``broker`` in its metadata response."""
+
+    broker: str
+    leader: str | None
+    leader_epoch: int
+    isr: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class HighWatermarkMoved(PartitionEvent):
+    """The high watermark was seen at ``offset``: consumers read what is below."""
+
+    offset: int
+
+
+@dataclass(frozen=True)
+class ReplicaDistanceChanged(PartitionEvent):
+    """A follower's log was seen to be ``behind_bytes`` shorter than its leader's (DescribeLogDirs)."""
+
+    replica: str
+    behind_bytes: int
+
+
+@dataclass(frozen=True)
+class PollsFailed(Event):
+    """The lab's polls get no answer: groups and offsets are not seen; ``reason`` is the error's class."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class PollsSucceeded(Event):
+    """The lab's polls get answers again."""
+
+
+@dataclass(frozen=True)
+class GroupEvent(Event):
+    """A fact about one consumer group."""
+
+    group: str
+
+    @property
+    def subject(self) -> str:
+        """The group's id."""
+        return self.group
+
+
+@dataclass(frozen=True)
+class GroupChanged(GroupEvent):
+    """A consumer group has another state, other members or other assignments.
+
+    Attributes
+    ----------
+    group_state : str
+        Kafka's: ``"Stable"``, ``"PreparingRebalance"``, ``"CompletingRebalance"``, ``"Empty"``, ``"Dead"``.
+    members : tuple of str
+        Their client ids.
+    assignments : tuple of str
+        Who reads what, as ``"chat-0 anna"``.
+    """
+
+    group_state: str
+    members: tuple[str, ...]
+    assignments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GroupDeleted(GroupEvent):
+    """The coordinators know the group no longer."""
+
+
+@dataclass(frozen=True)
+class OffsetCommitted(PartitionEvent):
+    """A group was seen to have committed ``offset``: it goes on there."""
+
+    group: str
+    offset: int
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from kafka_lab.cluster.tools import run_tool
 from kafka_lab.errors import ClosedError, ConfigurationError, WaitTimeoutError, unknown
 from kafka_lab.events import Event
 from kafka_lab.looking import Looking
+from kafka_lab.moving import Moving
 from kafka_lab.showing import visible
 from kafka_lab.state import LiveState, broker_name
 from kafka_lab.timeline import Timeline
@@ -41,7 +42,7 @@ _kazoo_log = logging.getLogger(f"{__name__}.zookeeper")
 _kazoo_log.addHandler(logging.NullHandler())
 
 
-class Lab(Breaking, Looking):
+class Lab(Breaking, Moving, Looking):
     """A real local Kafka cluster to use, to break and to watch.
 
     Parameters

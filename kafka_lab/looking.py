@@ -85,6 +85,66 @@ class Looking(ABC):
             raise ConfigurationError(unknown(f"partition of {topic}", partition, topics[topic]))
         return topics[topic][partition]
 
+    def told(self, topic: str, partition: int) -> dict[str, str | None]:
+        """Return whom each broker tells its clients to be the leader, by broker, when it was last asked.
+
+        What ZooKeeper says is :meth:`leader_of`. They differ while news travel, and as long as a broker is
+        cut off: it goes on telling what it heard last.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such topic or partition.
+        """
+        return {
+            broker: told.leader for broker, told in sorted(self._partition(topic, partition).told.items())
+        }
+
+    def partitions(self, topic: str) -> Table:
+        """Return a topic's partitions: what ZooKeeper says, and where brokers tell something else.
+
+        The last columns are what the polls saw last: the high watermark, and which followers' logs are
+        shorter than the leader's, by how many bytes.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such topic.
+        """
+        self._check_started()
+        topics = self.state.topics
+        if topic not in topics:
+            raise ConfigurationError(unknown("topic", topic, topics))
+        header = ("partition", "leader", "epoch", "in sync", "told otherwise by", "high watermark", "behind")
+        return Table(header, [_row_of(f"{topic}-{n}", p) for n, p in sorted(topics[topic].items())])
+
+    def groups(self) -> Table:
+        """Return the consumer groups: who reads what, how far they have committed, and their lag.
+
+        They are asked for again and again, so the table may be a second or two old.
+        """
+        state = self.state
+        rows = []
+        for name, group in sorted(state.groups.items()):
+            for topic, number in sorted({*group.assignments, *group.committed}) or [("", -1)]:
+                partition = state.topics.get(topic, {}).get(number, PartitionState())
+                committed = group.committed.get((topic, number))
+                known = committed is not None and partition.high_watermark >= 0
+                lag = (
+                    str(max(0, partition.high_watermark - committed))
+                    if known and committed is not None
+                    else "-"
+                )
+                rows.append((
+                    name,
+                    group.group_state,
+                    f"{topic}-{number}" if topic else "-",
+                    group.assignments.get((topic, number), "-"),
+                    "-" if committed is None else str(committed),
+                    lag,
+                ))
+        return Table(("group", "state", "partition", "member", "committed", "lag"), rows)
+
     def topology(self) -> View:
         """Return the picture of brokers, replicas and leaders: live in JupyterLab, still elsewhere."""
         from kafka_lab.views import topology_view
@@ -136,6 +196,24 @@ class Looking(ABC):
         if self._condition() == "running":
             return self.nodes().to_html()
         return f"<p>{escape(repr(self))}</p>"
+
+
+def _row_of(name: str, partition: PartitionState) -> tuple[str, ...]:
+    otherwise = [
+        f"{broker} ({told.leader or 'none'})"
+        for broker, told in sorted(partition.told.items())
+        if told.leader != partition.leader
+    ]
+    behind = [f"{replica} {size} bytes" for replica, size in sorted(partition.behind_bytes.items()) if size]
+    return (
+        name,
+        partition.leader or "none",
+        str(partition.leader_epoch),
+        ", ".join(partition.isr),
+        ", ".join(otherwise) or "-",
+        "-" if partition.high_watermark < 0 else str(partition.high_watermark),
+        ", ".join(behind) or "-",
+    )
 
 
 def _condition_of(node: NodeState, *, is_controller: bool) -> str:

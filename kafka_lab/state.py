@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import reduce, singledispatch
 
 from kafka_lab import events as ev
 from kafka_lab.timeline import Timeline
 
-__all__ = ["ClusterState", "LiveState", "NodeState", "PartitionState", "broker_id", "broker_name"]
+__all__ = [
+    "ClusterState",
+    "GroupState",
+    "LiveState",
+    "NodeState",
+    "PartitionState",
+    "Told",
+    "broker_id",
+    "broker_name",
+]
 
 
 @dataclass(frozen=True)
@@ -38,10 +47,24 @@ class NodeState:
     paused: bool = False
     registered: bool = False
 
+    @property
+    def answers(self) -> bool:
+        """True if there is a process and it is not frozen."""
+        return self.running and not self.paused
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a broker tells its clients of a partition: leader, leader epoch and in-sync replicas."""
+
+    leader: str | None
+    leader_epoch: int
+    isr: tuple[str, ...]
+
 
 @dataclass(frozen=True)
 class PartitionState:
-    """One partition, as ZooKeeper has it.
+    """One partition: what ZooKeeper says, and beside it what brokers say.
 
     Attributes
     ----------
@@ -53,12 +76,43 @@ class PartitionState:
         Grows by one with each election; -1 before the first.
     isr : tuple of str
         The in-sync replicas.
+    told : dict
+        What each broker tells its clients, by broker.
+    high_watermark : int
+        Where consumers stop, when it was last asked; -1 before the first time.
+    behind_bytes : dict
+        How much shorter each follower's log was than the leader's, when it was last asked.
     """
 
     replicas: tuple[str, ...] = ()
     leader: str | None = None
     leader_epoch: int = -1
     isr: tuple[str, ...] = ()
+    told: dict[str, Told] = field(default_factory=dict)
+    high_watermark: int = -1
+    behind_bytes: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class GroupState:
+    """One consumer group, when it was last asked for.
+
+    Attributes
+    ----------
+    group_state : str
+        Kafka's name for it, such as ``"Stable"``.
+    members : tuple of str
+        The client ids of its members.
+    assignments : dict
+        Who reads a partition, by topic and number.
+    committed : dict
+        The committed offset, by topic and number.
+    """
+
+    group_state: str = ""
+    members: tuple[str, ...] = ()
+    assignments: dict[tuple[str, int], str] = field(default_factory=dict)
+    committed: dict[tuple[str, int], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,6 +127,8 @@ class ClusterState:
         None while there is none.
     links : dict
         What is wrong between two ends, such as ``{("broker-1", "broker-2"): "cut"}``; in alphabetical order.
+    groups : dict
+        The consumer groups, by id.
 
     Examples
     --------
@@ -86,6 +142,7 @@ class ClusterState:
     controller: str | None = None
     topics: dict[str, dict[int, PartitionState]] = field(default_factory=dict)
     links: dict[tuple[str, str], str] = field(default_factory=dict)
+    groups: dict[str, GroupState] = field(default_factory=dict)
 
     @classmethod
     def after(cls, events: Iterable[ev.Event], begin: ClusterState | None = None) -> ClusterState:
@@ -136,6 +193,16 @@ def _with_partition(state: ClusterState, event: ev.PartitionEvent, **changes: ob
     return replace(state, topics={**state.topics, event.topic: {**partitions, event.partition: changed}})
 
 
+def _with_known(
+    state: ClusterState, event: ev.PartitionEvent, **changes: Callable[[PartitionState], object]
+) -> ClusterState:
+    """Change what was asked for a partition; the answer may come after the topic was deleted."""
+    known = state.topics.get(event.topic, {}).get(event.partition)
+    if known is None:
+        return state
+    return _with_partition(state, event, **{name: change(known) for name, change in changes.items()})
+
+
 @_apply.register
 def _(event: ev.NodeStarted, state: ClusterState) -> ClusterState:
     return _with_node(state, event.node, role=event.role, port=event.port, pid=event.pid, running=True)
@@ -147,13 +214,18 @@ def _(event: ev.NodeExited, state: ClusterState) -> ClusterState:
 
 
 @_apply.register
+def _(event: ev.NodeRemoved, state: ClusterState) -> ClusterState:
+    return replace(state, nodes={name: node for name, node in state.nodes.items() if name != event.node})
+
+
+@_apply.register
 def _(event: ev.BrokerRegistered, state: ClusterState) -> ClusterState:
     return _with_node(state, event.node, registered=True)
 
 
 @_apply.register
 def _(event: ev.BrokerLost, state: ClusterState) -> ClusterState:
-    return _with_node(state, event.node, registered=False)
+    return _with_node(state, event.node, registered=False) if event.node in state.nodes else state
 
 
 @_apply.register
@@ -214,6 +286,52 @@ def _(event: ev.IsrShrunk, state: ClusterState) -> ClusterState:
 @_apply.register
 def _(event: ev.IsrExpanded, state: ClusterState) -> ClusterState:
     return _with_partition(state, event, isr=event.isr, leader_epoch=event.leader_epoch)
+
+
+@_apply.register
+def _(event: ev.MetadataChanged, state: ClusterState) -> ClusterState:
+    told = Told(event.leader, event.leader_epoch, event.isr)
+    return _with_known(state, event, told=lambda known: {**known.told, event.broker: told})
+
+
+@_apply.register
+def _(event: ev.HighWatermarkMoved, state: ClusterState) -> ClusterState:
+    return _with_known(state, event, high_watermark=lambda _: event.offset)
+
+
+@_apply.register
+def _(event: ev.ReplicaDistanceChanged, state: ClusterState) -> ClusterState:
+    return _with_known(
+        state, event, behind_bytes=lambda known: {**known.behind_bytes, event.replica: event.behind_bytes}
+    )
+
+
+@_apply.register
+def _(event: ev.GroupChanged, state: ClusterState) -> ClusterState:
+    assignments = {}
+    for assignment in event.assignments:
+        partition, _, member = assignment.partition(" ")
+        topic, _, number = partition.rpartition("-")
+        assignments[topic, int(number)] = member
+    group = replace(
+        state.groups.get(event.group, GroupState()),
+        group_state=event.group_state,
+        members=event.members,
+        assignments=assignments,
+    )
+    return replace(state, groups={**state.groups, event.group: group})
+
+
+@_apply.register
+def _(event: ev.GroupDeleted, state: ClusterState) -> ClusterState:
+    return replace(state, groups={name: group for name, group in state.groups.items() if name != event.group})
+
+
+@_apply.register
+def _(event: ev.OffsetCommitted, state: ClusterState) -> ClusterState:
+    group = state.groups.get(event.group, GroupState())
+    committed = {**group.committed, (event.topic, event.partition): event.offset}
+    return replace(state, groups={**state.groups, event.group: replace(group, committed=committed)})
 
 
 class LiveState:

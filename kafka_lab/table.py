@@ -16,7 +16,7 @@ class Table:
 
     Examples
     --------
-    >>> print(Table(("node", "state"), [("broker-1", "running")]).to_text())
+    >>> print(Table(("node", "state"), [("broker-1", "running")]))
     node      state
     broker-1  running
     """
@@ -42,6 +42,12 @@ class Table:
             "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self.rows
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
 
 
 def _width(text: str) -> int:

@@ -294,7 +294,7 @@ def describe(event: Event) -> str:
     details = " ".join(
         f"{field.name}={_plain(getattr(event, field.name))}"
         for field in dataclasses.fields(event)
-        if field.name not in hidden
+        if field.name not in hidden and getattr(event, field.name) != event.subject
     )
     return f"{event.at_s:.3f} s {type(event).__name__} {event.subject} {details}".rstrip()
 

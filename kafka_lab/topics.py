@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import threading
-import time
 from collections.abc import Callable, Mapping
 
 from kafka import KafkaAdminClient
-from kafka.errors import BrokerResponseError, KafkaError, RetriableError, TopicAlreadyExistsError
+from kafka.errors import TopicAlreadyExistsError
 
-from kafka_lab.errors import ConfigurationError, WaitTimeoutError
+from kafka_lab.asking import ask
+from kafka_lab.errors import ConfigurationError, unknown
 from kafka_lab.state import LiveState
 from kafka_lab.timeline import Timeline
 
@@ -18,7 +17,6 @@ __all__ = ["Topics"]
 
 _NAME = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")  # Kafka's own rule
 _WAIT_S = 30.0
-_AGAIN_S = 0.1
 
 
 class Topics:
@@ -32,21 +30,14 @@ class Topics:
         The state of ``timeline``.
     new_admin : callable
         Returns a :class:`kafka.KafkaAdminClient` to use once.
-    brokers : int
-        How many brokers there are.
     """
 
     def __init__(
-        self,
-        timeline: Timeline,
-        state: LiveState,
-        new_admin: Callable[[], KafkaAdminClient],
-        brokers: int,
+        self, timeline: Timeline, state: LiveState, new_admin: Callable[[], KafkaAdminClient]
     ) -> None:
         self._timeline = timeline
         self._state = state
         self._new_admin = new_admin
-        self._brokers = brokers
 
     def create(
         self,
@@ -64,15 +55,57 @@ class Topics:
         WaitTimeoutError
             No leaders within 30 s.
         """
-        copies = min(3, self._brokers) if replication_factor is None else replication_factor
-        self._check(topic, partitions, copies)
+        brokers = len(self._state.now().brokers)
+        copies = min(3, brokers) if replication_factor is None else replication_factor
+        self._check(topic, partitions, copies, brokers)
         description = {
             "num_partitions": partitions,
             "replication_factor": copies,
             "configs": dict(config or {}),
         }
-        self._ask({topic: description}, f"the topic {topic!r}")
+        asked_before = False
 
+        def create(admin: KafkaAdminClient) -> None:
+            nonlocal asked_before
+            try:
+                admin.create_topics({topic: description})
+            except TopicAlreadyExistsError:
+                if not asked_before:  # else the answer to the first time was lost
+                    raise
+            finally:
+                asked_before = True
+
+        ask(self._new_admin, create, f"the creation of topic {topic!r}")
+        self._wait_until_led(topic, partitions)
+
+    def add_partitions(self, topic: str, total: int) -> None:
+        """Give a topic more partitions as :meth:`kafka_lab.Lab.add_partitions` describes.
+
+        Raises
+        ------
+        ConfigurationError
+            An argument is not valid.
+        WaitTimeoutError
+            No leaders within 30 s.
+        """
+        topics = self._state.now().topics
+        if topic not in topics:
+            raise ConfigurationError(unknown("topic", topic, topics))
+        present = len(topics[topic])
+        if type(total) is not int or total <= present:
+            raise ConfigurationError(
+                f"total is {total!r}; expected more than the {present} that {topic} has: "
+                "Kafka takes no partition away"
+            )
+
+        def add(admin: KafkaAdminClient) -> None:
+            if len(self._state.now().topics[topic]) < total:
+                admin.create_partitions({topic: total})
+
+        ask(self._new_admin, add, f"more partitions for {topic}")
+        self._wait_until_led(topic, total)
+
+    def _wait_until_led(self, topic: str, partitions: int) -> None:
         def all_led() -> bool | None:
             led = [p for p in self._state.now().topics.get(topic, {}).values() if p.leader]
             return True if len(led) == partitions else None
@@ -81,39 +114,7 @@ class Topics:
             all_led, timeout_s=_WAIT_S, expected=f"a leader for each partition of {topic}"
         )
 
-    def _ask(self, descriptions: dict[str, object], what: str) -> None:
-        """Create topics, asking again while the brokers are electing, restarting or not to be reached.
-
-        Raises
-        ------
-        ConfigurationError
-            Kafka refuses it.
-        WaitTimeoutError
-            No controller answered in time.
-        """
-        deadline = time.monotonic() + _WAIT_S
-        pause = threading.Event()
-        asked_before = False
-        while True:
-            try:
-                with self._new_admin() as admin:
-                    admin.create_topics(descriptions)
-                return
-            except TopicAlreadyExistsError as error:
-                if asked_before:  # the answer to the first time was lost
-                    return
-                raise ConfigurationError(f"{what} was not created: {error}") from error
-            except KafkaError as error:
-                if isinstance(error, BrokerResponseError) and not isinstance(error, RetriableError):
-                    raise ConfigurationError(f"{what} was not created: {error}") from error
-                if time.monotonic() > deadline:
-                    raise WaitTimeoutError(
-                        f"the creation of {what}", waited_s=_WAIT_S, last_seen=repr(error)
-                    ) from error
-            asked_before = True
-            pause.wait(_AGAIN_S)
-
-    def _check(self, topic: str, partitions: int, copies: int) -> None:
+    def _check(self, topic: str, partitions: int, copies: int, brokers: int) -> None:
         if not isinstance(topic, str) or not _NAME.fullmatch(topic):
             raise ConfigurationError(
                 f"topic is {topic!r}; expected 1 to 249 letters, digits, '.', '_' or '-'"
@@ -122,8 +123,8 @@ class Topics:
             raise ConfigurationError(f"there is a topic {topic!r} already")
         if type(partitions) is not int or partitions < 1:
             raise ConfigurationError(f"partitions is {partitions!r}; expected a whole number from 1 on")
-        if type(copies) is not int or not 1 <= copies <= self._brokers:
+        if type(copies) is not int or not 1 <= copies <= brokers:
             raise ConfigurationError(
-                f"replication_factor is {copies!r}; expected 1 to {self._brokers}: "
+                f"replication_factor is {copies!r}; expected 1 to {brokers}: "
                 "replicas of a partition live on different brokers"
             )

@@ -200,6 +200,8 @@ def broker_properties(
     copies = str(min(3, brokers))
     settings = {
         "broker.id": str(broker_id),
+        # Else ids above 1000 are Kafka's own to give.
+        "broker.id.generation.enable": "false",
         **listeners,
         "log.dirs": str(data),
         "zookeeper.connect": zookeeper,

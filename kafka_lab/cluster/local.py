@@ -108,6 +108,8 @@ class LocalCluster:
     ----------
     links : Links or None
         These links.
+    broker_names : list of str
+        The brokers' names, started or not.
     nodes : dict
         The nodes by name, ZooKeeper first; empty before :meth:`start`.
     """
@@ -127,16 +129,12 @@ class LocalCluster:
         self._timeline = timeline
         self._distribution = distribution
         self._brokers = brokers
+        self.broker_names = [broker_name(number) for number in range(1, brokers + 1)]
         self._profile = profile
         self._java_options = java_options or {}
         self._run: Run | None = None
         self._told_to_exit: set[str] = set()
         self._ports: set[int] = set()  # chosen, but perhaps not bound yet
-
-    @property
-    def broker_names(self) -> list[str]:
-        """The brokers' names, started or not."""
-        return [broker_name(number) for number in range(1, self._brokers + 1)]
 
     @property
     def bootstrap_servers(self) -> list[str]:
@@ -174,7 +172,7 @@ class LocalCluster:
             zookeeper_properties(port=zookeeper_port, data=self.folder / ZOOKEEPER, profile=self._profile),
         )
         for name in self.broker_names:
-            self._add_broker(name)
+            self._make_broker(name)
         for name in self.nodes:
             self.start_node(name)
         self.wait_until_answers(ZOOKEEPER, timeout_s)
@@ -215,6 +213,17 @@ class LocalCluster:
         self._told_to_exit.discard(name)
         node.process.start()
         self._timeline.append(NodeStarted(name, node.role, node.client_port, node.process.pid))
+
+    def add_broker(self, name: str) -> None:
+        """Make room for one more broker; :meth:`start_node` starts it."""
+        self._make_broker(name)
+        self.broker_names.append(name)
+
+    def remove_broker(self, name: str) -> None:
+        """End a broker, if it runs, and forget it."""
+        self.kill_node(name)
+        del self.nodes[name]
+        self.broker_names.remove(name)
 
     def kill_node(self, name: str) -> None:
         """End a node with SIGKILL; its process is gone when this returns."""
@@ -264,7 +273,7 @@ class LocalCluster:
             [n for n in self.nodes if n == ZOOKEEPER],
         ]
         try:
-            with ThreadPoolExecutor(self._brokers, thread_name_prefix="kafka-lab-stop") as pool:
+            with ThreadPoolExecutor(len(self.broker_names), thread_name_prefix="kafka-lab-stop") as pool:
                 for names in roles:
                     list(pool.map(self.stop_node, names))
         finally:  # interrupted: what still runs is killed now
@@ -294,7 +303,7 @@ class LocalCluster:
             raise ConfigurationError("the cluster is not started, or closed: it has no folder")
         return self._run
 
-    def _add_broker(self, name: str) -> None:
+    def _make_broker(self, name: str) -> None:
         client_port = port = self._free_port()
         listeners = direct_listener(port)
         zookeeper = self.zookeeper_connect

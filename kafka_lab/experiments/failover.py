@@ -215,8 +215,8 @@ def failover(
     topic, partition
         Whose leader.
     how : str
-        ``"kill"``, ``"kill, wait skipped"`` (its session is ended by hand), ``"stop"``, ``"pause"`` or ``"cut"``:
-        cut from all others, clients included (needs a lab with links).
+        ``"kill"``, ``"kill, wait skipped"`` (its session is ended by hand), ``"stop"``, ``"pause"`` or
+        ``"cut"``: from all others, clients included (needs a lab with links).
     runs : int
         How many times, 1 to 20.
 

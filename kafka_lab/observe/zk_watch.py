@@ -136,6 +136,7 @@ class ZooKeeperWatch:
             for topic in sorted(self._topics - set(topics)):
                 self._topics.discard(topic)
                 self._partitions = {k: v for k, v in self._partitions.items() if k[0] != topic}
+                self._last_leaders = {k: v for k, v in self._last_leaders.items() if k[0] != topic}
                 self._timeline.append(TopicDeleted(topic))
             for topic in sorted(set(topics) - self._topics):
                 self._topics.add(topic)

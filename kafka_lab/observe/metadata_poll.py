@@ -1,0 +1,108 @@
+"""What each broker tells its clients: the metadata it answers, apart from what ZooKeeper says.
+
+A broker learns who leads from the controller's UpdateMetadata requests. One that is cut off goes on telling
+what it heard last, itself as a leader perhaps.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+from kafka.protocol.metadata import MetadataRequest, MetadataResponse
+
+from kafka_lab.events import MetadataChanged
+from kafka_lab.observe.pace import Pace
+from kafka_lab.state import LiveState, broker_name
+from kafka_lab.threads import Threads
+from kafka_lab.timeline import Timeline
+
+__all__ = ["MetadataPoll"]
+
+_VERSION = 7  # has leader epochs (KIP-320); every Kafka since 2.1 speaks it
+_TIMEOUT_S = 0.5
+_CLIENT_ID = "lab-metadata"
+_MOST_BYTES = 16 * 2**20
+
+
+class MetadataPoll:
+    """Asks every broker for its metadata now and then.
+
+    Parameters
+    ----------
+    timeline : Timeline
+        Gets MetadataChanged.
+    state : LiveState
+        The state of ``timeline``: which brokers there are, and on which ports.
+    host : str
+        Where they listen.
+    """
+
+    def __init__(self, timeline: Timeline, state: LiveState, host: str) -> None:
+        self._host = host
+        self._timeline = timeline
+        self._state = state
+        self._pace = Pace(timeline)
+        self._threads = Threads()
+        self._told: dict[str, set[MetadataChanged]] = {}  # by broker
+
+    def start(self) -> None:
+        """Begin."""
+        self._threads.start({"metadata": self._look_again_and_again})
+
+    def close(self) -> None:
+        """End."""
+        self._threads.closing.set()
+        self._pace.close()
+        self._threads.close()
+
+    def _look_again_and_again(self) -> None:
+        while not self._threads.closing.is_set():
+            self._pace.pause(changed=self._look())
+
+    def _look(self) -> bool:
+        changed = False
+        for name, node in self._state.now().nodes.items():
+            if node.role == "broker" and node.answers:
+                told = _metadata(name, self._host, node.port)
+                if told is not None:
+                    changed = self._compare(name, told) or changed
+        return changed
+
+    def _compare(self, broker: str, told: list[MetadataChanged]) -> bool:
+        before = self._told.get(broker, set())
+        new = [event for event in told if event not in before]
+        for event in new:
+            self._timeline.append(event)
+        self._told[broker] = set(told)
+        return bool(new)
+
+
+def _metadata(broker: str, host: str, port: int) -> list[MetadataChanged] | None:
+    """Return what a broker tells of each partition now, or None if it does not answer."""
+    request = MetadataRequest[_VERSION](topics=None, allow_auto_topic_creation=False)
+    request.with_header(correlation_id=1, client_id=_CLIENT_ID)
+    try:
+        with socket.create_connection((host, port), timeout=_TIMEOUT_S) as link:
+            link.sendall(request.encode(header=True, framed=True))
+            with link.makefile("rb") as answer:
+                size = answer.read(4)
+                if len(size) < 4:
+                    return None
+                body = answer.read(min(_MOST_BYTES, struct.unpack(">i", size)[0]))
+    except OSError:
+        return None
+    response = MetadataResponse.decode(body, version=_VERSION, header=True)
+    return [
+        MetadataChanged(
+            broker=broker,
+            topic=topic.name,
+            partition=partition.partition_index,
+            leader=None if partition.leader_id < 0 else broker_name(partition.leader_id),
+            leader_epoch=partition.leader_epoch,
+            isr=tuple(map(broker_name, partition.isr_nodes)),
+        )
+        for topic in response.topics
+        if not topic.is_internal
+        for partition in sorted(topic.partitions, key=lambda partition: int(partition.partition_index))
+    ]
