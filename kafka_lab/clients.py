@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from kafka_lab.closing import Closers
 from kafka_lab.errors import WaitTimeoutError
@@ -61,6 +61,18 @@ class LabProducer(KafkaProducer):  # type: ignore[misc] # kafka-python has no ty
         future.add_callback(acknowledged)
         future.add_errback(failed)
         return future
+
+    def close(self, timeout: float | None = None, **more: object) -> None:
+        """Close as :meth:`kafka.KafkaProducer.close` does; what is not delivered in ``timeout`` is given up.
+
+        kafka-python 3.0.12 raises instead, and leaves its thread running.
+        """
+        try:
+            super().close(timeout, **more)
+        except KafkaTimeoutError:
+            self._sender.force_close()
+            self._sender.join()
+            super().close(0, **more)
 
 
 class LabConsumer(KafkaConsumer):  # type: ignore[misc] # kafka-python has no types

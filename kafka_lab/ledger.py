@@ -1,8 +1,8 @@
-"""The account of the notifications: what was lost, delivered twice, or out of order."""
+"""The account of messages and notifications: what was lost, delivered twice, or out of order."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,7 +15,53 @@ from kafka_lab.events import (
 )
 from kafka_lab.table import Table
 
-__all__ = ["Account", "account"]
+__all__ = ["Account", "Delivery", "account", "delivery"]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What became of messages, each with an id of its own.
+
+    Attributes
+    ----------
+    sent, acknowledged : int
+        Messages handed to the producer, and those whose acknowledgement came.
+    stored : int
+        Different messages that the topic has in the end.
+    lost : tuple of int
+        Acknowledged, but not there.
+    doubled : tuple of int
+        There more than once.
+    unacknowledged_but_stored : tuple of int
+        The producer was told of an error, or of nothing; they are there all the same.
+    """
+
+    sent: int
+    acknowledged: int
+    stored: int
+    lost: tuple[int, ...]
+    doubled: tuple[int, ...]
+    unacknowledged_but_stored: tuple[int, ...]
+
+
+def delivery(sent: Iterable[int], acknowledged: Iterable[int], read: Iterable[int]) -> Delivery:
+    """Return what became of messages, by id.
+
+    Examples
+    --------
+    >>> found = delivery(sent=[1, 2, 3, 4], acknowledged=[1, 2, 3], read=[1, 3, 3, 4])
+    >>> found.lost, found.doubled, found.unacknowledged_but_stored
+    ((2,), (3,), (4,))
+    """
+    everything, certain, there = set(sent), set(acknowledged), Counter(read)
+    return Delivery(
+        sent=len(everything),
+        acknowledged=len(certain),
+        stored=len(there),
+        lost=tuple(sorted(certain - set(there))),
+        doubled=tuple(sorted(number for number, count in there.items() if count > 1)),
+        unacknowledged_but_stored=tuple(sorted(set(there) - certain)),
+    )
 
 
 @dataclass(frozen=True)

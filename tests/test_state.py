@@ -73,3 +73,35 @@ def test_a_state_is_not_changed_by_what_follows() -> None:
     kept = before.topics["chat"][0]
     ClusterState.after([ev.LeaderLost("chat", 0, "broker-1", 1)], before)
     assert before.topics["chat"][0] is kept
+
+
+def test_what_brokers_tell_stands_beside_what_zookeeper_says() -> None:
+    state = ClusterState.after([
+        ev.ReplicasAssigned("chat", 0, ("broker-1", "broker-2")),
+        ev.LeaderChanged("chat", 0, "broker-2", "broker-1", 1),
+        ev.MetadataChanged("chat", 0, "broker-1", "broker-1", 0, ("broker-1",)),
+        ev.HighWatermarkMoved("chat", 0, 7),
+        ev.ReplicaDistanceChanged("chat", 0, "broker-1", 512),
+        ev.HighWatermarkMoved("gone", 0, 7),
+    ])
+    partition = state.topics["chat"][0]
+    assert partition.leader == "broker-2"
+    assert partition.told["broker-1"].leader == "broker-1"
+    assert (partition.high_watermark, partition.behind_bytes) == (7, {"broker-1": 512})
+    assert "gone" not in state.topics  # an answer that came after the topic was deleted
+
+
+def test_a_group_has_members_assignments_and_committed_offsets() -> None:
+    events: list[ev.Event] = [
+        ev.GroupChanged("readers", "Stable", ("anna", "ben"), ("a-topic-0 anna", "a-topic-1 ben")),
+        ev.OffsetCommitted("a-topic", 1, "readers", 4),
+    ]
+    group = ClusterState.after(events).groups["readers"]
+    assert group.assignments == {("a-topic", 0): "anna", ("a-topic", 1): "ben"}
+    assert group.committed == {("a-topic", 1): 4}
+    assert not ClusterState.after([*events, ev.GroupDeleted("readers")]).groups
+
+
+def test_a_removed_node_is_forgotten() -> None:
+    events = [ev.NodeStarted("broker-4711", "broker", 1, 1), ev.NodeRemoved("broker-4711")]
+    assert not ClusterState.after([*events, ev.BrokerLost("broker-4711")]).nodes

@@ -10,11 +10,10 @@ import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 from kafka.errors import KafkaError
 
-from kafka_lab.clients import LabConsumer, LabProducer
 from kafka_lab.errors import ConfigurationError, unknown
 from kafka_lab.events import (
     BrokerLost,
@@ -26,13 +25,11 @@ from kafka_lab.events import (
     RecordAcknowledged,
     RecordRead,
 )
-from kafka_lab.faults import Fault
-from kafka_lab.state import ClusterState
+from kafka_lab.experiments.subject import Subject
 from kafka_lab.table import Table
 from kafka_lab.threads import Threads
-from kafka_lab.timeline import Timeline
-from kafka_lab.views import scene as s
-from kafka_lab.views.scene import Scene
+from kafka_lab.views.bars import Bar, bars_scene
+from kafka_lab.views.scene import Scene, to_html
 
 __all__ = ["FailoverReport", "FailoverRun", "failover"]
 
@@ -51,40 +48,6 @@ _CLIENTS = ("failover-load", "failover-reader")
 _EVERY_S = 0.02
 _WAIT_S = 90.0
 _SETTLE = 5  # acknowledged records per partition before each act
-
-
-class Subject(Protocol):
-    """What the experiment needs of a lab."""
-
-    timeline: Timeline
-
-    @property
-    def state(self) -> ClusterState:
-        """The cluster at this moment."""
-
-    def leader_of(self, topic: str, partition: int) -> str | None:
-        """Return the leader of a partition."""
-
-    def kill(self, node: str, *, skip_wait: bool = False) -> Fault:
-        """End a node at once."""
-
-    def stop(self, node: str) -> Fault:
-        """End a node in order."""
-
-    def pause(self, node: str) -> Fault:
-        """Freeze a node."""
-
-    def cut(self, a: str, b: str) -> Fault:
-        """Cut a link."""
-
-    def heal_all(self) -> None:
-        """Bring everything back."""
-
-    def producer(self, **settings: Any) -> LabProducer:  # noqa: ANN401 - kafka-python's settings
-        """Return a producer."""
-
-    def consumer(self, *topics: str, **settings: Any) -> LabConsumer:  # noqa: ANN401
-        """Return a consumer."""
 
 
 @dataclass(frozen=True)
@@ -166,28 +129,16 @@ class FailoverReport:
 
     def scene(self) -> Scene:
         """Return the medians as bars on one time axis."""
-        shown = {step: value for step in STEPS if (value := self.median(step)) is not None}
-        most = max(shown.values())
-        left, right, row = 300, 620, 34
-        scene = Scene(
-            size=(left + right + 90, 64 + row * len(shown)),
-            title=f"Failover of {self.topic}-{self.partition} by {self.how}",
-            desc=f"Medians of {len(self.runs)} runs",
-            table=self.table(),
-            layers=("bars",),
+        return bars_scene(
+            f"Failover of {self.topic}-{self.partition} by {self.how}",
+            f"medians of {len(self.runs)} runs",
+            [
+                Bar(what, value, f"{value:.2f} s")
+                for step, what in STEPS.items()
+                if (value := self.median(step)) is not None
+            ],
+            self.table(),
         )
-        headline = f"{scene.title}: medians of {len(self.runs)} runs"
-        scene.items["headline"] = ("bars", s.label(16, 28, headline, font_weight=700, font_size=15))
-        for number, (step, value) in enumerate(shown.items()):
-            y = 50 + row * number
-            width = max(1.0, right * value / most)
-            bar = [
-                s.label(left - 12, y + 15, STEPS[step], text_anchor="end"),
-                s.rounded(left, y, width, 22, 4, fill=s.BLUE),
-                s.label(left + width + 8, y + 15, f"{value:.2f} s", font_weight=600),
-            ]
-            scene.add(step, "bars", f"{STEPS[step]}: {value:.2f} seconds", bar)
-        return scene
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON data."""
@@ -197,7 +148,7 @@ class FailoverReport:
         return self.table().to_text()
 
     def _repr_html_(self) -> str:
-        return s.to_html(self.scene())
+        return to_html(self.scene())
 
     def _values(self, step: str) -> list[float]:
         return [value for run in self.runs if (value := getattr(run, step)) is not None]

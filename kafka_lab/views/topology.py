@@ -28,7 +28,8 @@ def topology_graph(state: ClusterState) -> nx.MultiDiGraph:
     Nodes are brokers and ZooKeepers (``kind`` ``"broker"`` or ``"zookeeper"``, ``running``, ``paused``,
     ``registered``, ``controller``) and replicas such as ``"chat-0@broker-1"`` (``kind`` ``"replica"``,
     ``topic``, ``partition``, ``broker``, ``role``, ``leader_epoch``). Edges are sessions from broker to
-    ZooKeeper, and replication from leader to follower. Internal topics (``__consumer_offsets``) are left out.
+    ZooKeeper, replication from leader to follower, and broken links (``kind`` ``"broken link"``, ``fault``)
+    between two ends, of which a client is a node too. Internal topics (``__consumer_offsets``) are left out.
     """
     graph = nx.MultiDiGraph()
     zookeepers = [name for name, node in state.nodes.items() if node.role == "zookeeper"]
@@ -48,6 +49,11 @@ def topology_graph(state: ClusterState) -> nx.MultiDiGraph:
         if not topic.startswith("__"):
             for number, partition in sorted(partitions.items()):
                 _add_partition(graph, state, topic, number, partition)
+    for (one, other), fault in state.links.items():
+        for end in (one, other):
+            if end not in graph:
+                graph.add_node(end, kind="client")
+        graph.add_edge(one, other, kind="broken link", fault=fault)
     return graph
 
 
@@ -87,8 +93,9 @@ def topology_scene(graph: nx.MultiDiGraph) -> Scene:
     rows = _rows(graph)
     width = max(2 * _MARGIN + len(brokers) * (_BOX + _GAP) - _GAP, 640)
     bottom = max(rows.values(), default=_TOP + _HEAD) + _ROW + 6
+    broken = _broken(graph)
     scene = Scene(
-        size=(width, round(bottom) + 44),
+        size=(width, round(bottom) + (68 if broken else 44)),
         title=f"Topology: {len(brokers)} brokers",
         desc=_sentences(graph, brokers),
         table=_table(graph),
@@ -108,6 +115,12 @@ def topology_scene(graph: nx.MultiDiGraph) -> Scene:
         if data["kind"] == "replication":
             _draw_replication(scene, graph, leader, follower, columns, rows)
     _draw_legend(scene, bottom + 30)
+    if broken:
+        said = "✂ broken links: " + "; ".join(
+            f"{one} – {other} ({fault})" for (one, other), fault in broken.items()
+        )
+        parts = [s.label(_MARGIN, bottom + 54, s.clipped(said, width - 2 * _MARGIN), fill=s.VERMILION)]
+        scene.add("broken-links", "replicas", said, parts)
     if not rows:
         hint = "no topics yet: lab.create_topic(...) makes one"
         scene.items["hint"] = (
@@ -115,6 +128,12 @@ def topology_scene(graph: nx.MultiDiGraph) -> Scene:
             s.label(width / 2, bottom - 8, hint, text_anchor="middle", fill=s.GREY),
         )
     return scene
+
+
+def _broken(graph: nx.MultiDiGraph) -> dict[tuple[str, str], str]:
+    """Return the broken links, by their ends in alphabetical order."""
+    edges = graph.edges(data=True)
+    return {(a, b): data["fault"] for a, b, data in edges if data["kind"] == "broken link"}
 
 
 def _kind(graph: nx.MultiDiGraph, kind: str) -> list[str]:
@@ -186,13 +205,15 @@ def _draw_broker(
     if registered:
         middle = x + _BOX / 2
         line = f"M{middle} {_TOP}C{middle} {_TOP - 34} {centre} {_TOP - 20} {centre} 54"
-        dashes = "none" if running else "3 5"
-        scene.add(
-            f"session-{name}",
-            "sessions",
-            f"session of {name} with ZooKeeper, {'open' if running else 'not expired yet'}",
-            [s.path(line, stroke=s.ORANGE, stroke_width=2, stroke_dasharray=dashes)],
-        )
+        cut = [a for a, b in _broken(graph) if a == name and b.startswith("zookeeper")]
+        dashes = "none" if running and not cut else "3 5"
+        drawn = [
+            s.path(line, stroke=s.VERMILION if cut else s.ORANGE, stroke_width=2, stroke_dasharray=dashes)
+        ]
+        if cut:
+            drawn.append(s.label(middle + 8, _TOP - 8, "✂", fill=s.VERMILION, font_size=15))
+        said = "link broken" if cut else "open" if running else "not expired yet"
+        scene.add(f"session-{name}", "sessions", f"session of {name} with ZooKeeper, {said}", drawn)
 
 
 def _draw_replica(scene: Scene, key: str, data: dict[str, object], x: float, y: float) -> None:
@@ -223,7 +244,8 @@ def _draw_replication(
     source, target = graph.nodes[leader], graph.nodes[follower]
     if source["broker"] not in columns or target["broker"] not in columns:
         return
-    good = source["role"] == "leader" and target["role"] == "in sync"
+    whole = tuple(sorted((source["broker"], target["broker"]))) not in _broken(graph)
+    good = whole and source["role"] == "leader" and target["role"] == "in sync"
     colour, dashes = (s.BLUE, "none") if good else (s.VERMILION, "5 4")
     x1, x2 = columns[source["broker"]], columns[target["broker"]]
     y = rows[source["topic"], source["partition"]]
@@ -240,7 +262,8 @@ def _draw_replication(
         begin, end = (x1 + inner - 8, x2 + 20) if rightwards else (x1 + 20, x2 + inner - 8)
         line = f"M{begin} {y + _REPLICA}V{lane}H{end}V{y + _REPLICA + 5}"
         head = s.arrow(end, y + _REPLICA + 1, "up", colour)
-    said = f"{leader} replicates to {follower}, {'in sync' if good else 'not in sync'}"
+    how = "in sync" if good else "not in sync" if whole else "link broken"
+    said = f"{leader} replicates to {follower}, {how}"
     scene.add(
         f"{leader}>{follower}",
         "replication",
@@ -286,6 +309,8 @@ def _sentences(graph: nx.MultiDiGraph, brokers: list[str]) -> str:
     controller = next((name for name in brokers if graph.nodes[name]["controller"]), None)
     leaderless = [row[0] for row in _table(graph).rows if row[1] == "none"]
     said = [f"Controller: {controller or 'none'}", f"Down: {', '.join(down) or 'none'}"]
+    if broken := [f"{one} and {other} ({fault})" for (one, other), fault in _broken(graph).items()]:
+        said.append(f"Broken links: {', '.join(broken)}")
     if leaderless:
         said.append(f"Without a leader: {', '.join(leaderless)}")
     return ". ".join(said)

@@ -138,3 +138,30 @@ def test_a_view_follows_its_timeline() -> None:
         timeline.append(event)
     assert "broker-1, down" in str(view.scene().items["broker-1"])
     assert view.graph().number_of_nodes() == graph_of(killed()).number_of_nodes()
+
+
+def test_broken_links_are_edges_and_are_drawn_and_told() -> None:
+    graph = graph_of([
+        *story(),
+        ev.FaultStarted("broker-1", "cut", "zookeeper-1"),
+        ev.FaultStarted("broker-2", "slow", "broker-1"),
+        ev.FaultStarted("client <anna>", "reset", "broker-3"),
+    ])
+    broken = {edge[:2]: edge[2]["fault"] for edge in graph.edges(data=True) if "fault" in edge[2]}
+    assert broken == {
+        ("broker-1", "zookeeper-1"): "cut",
+        ("broker-1", "broker-2"): "slow",
+        ("broker-3", "client <anna>"): "reset",
+    }
+    scene = topology_scene(graph)
+    picture = to_svg(scene)
+    ET.fromstring(picture)
+    assert "client &lt;anna&gt; (reset)" in picture
+    assert "session of broker-1 with ZooKeeper, link broken" in picture
+    assert "chat-0@broker-1 replicates to chat-0@broker-2, link broken" in picture
+    assert "broker-1 and zookeeper-1 (cut)" in scene.desc
+    healed = graph_of([
+        ev.FaultStarted("broker-1", "cut", "zookeeper-1"),
+        ev.FaultEnded("broker-1", "cut", "zookeeper-1"),
+    ])
+    assert not [edge for edge in healed.edges(data="kind") if edge[2] == "broken link"]

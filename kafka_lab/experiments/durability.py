@@ -1,0 +1,326 @@
+"""Durability on trial: which settings lose or double messages, counted by their ids.
+
+Each recipe breaks a cluster in a way that is known to cost messages under weak settings. The same recipe
+under acks=all, two in-sync replicas and idempotence costs none.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from kafka.errors import KafkaError
+
+from kafka_lab.errors import ConfigurationError, unknown
+from kafka_lab.events import LeaderChanged
+from kafka_lab.experiments.subject import Subject
+from kafka_lab.ledger import Delivery, delivery
+from kafka_lab.table import Table
+from kafka_lab.views.bars import Bar, bars_scene
+from kafka_lab.views.scene import Scene, to_html
+
+__all__ = ["RECIPES", "DurabilityReport", "durability"]
+
+MOST_MESSAGES = 1000
+_WAIT_S = 60.0
+_GRACE_S = 2.0
+_CLIENT = "durability"
+
+
+@dataclass(frozen=True)
+class DurabilityReport:
+    """What one recipe cost.
+
+    Attributes
+    ----------
+    recipe, acks, idempotence, min_insync_replicas
+        How it was done.
+    topic : str
+        Where to look again.
+    delivery : Delivery
+        The count.
+    """
+
+    recipe: str
+    acks: str
+    idempotence: bool
+    min_insync_replicas: int
+    topic: str
+    delivery: Delivery
+
+    @property
+    def settings(self) -> str:
+        """The settings in a few words."""
+        twice = "idempotent" if self.idempotence else "not idempotent"
+        return f"acks={self.acks}, {twice}, min.insync.replicas={self.min_insync_replicas}"
+
+    def table(self) -> Table:
+        """Return the counts."""
+        return Table(
+            (f"{self.recipe}, {self.settings}", "messages"), [(n, str(v)) for n, v in self._counts()]
+        )
+
+    def compare(self, other: DurabilityReport) -> Table:
+        """Return the counts of two reports side by side."""
+        return Table(
+            ("messages", f"{self.recipe}, {self.settings}", f"{other.recipe}, {other.settings}"),
+            [
+                (name, str(mine), str(theirs))
+                for (name, mine), (_, theirs) in zip(self._counts(), other._counts(), strict=True)
+            ],
+        )
+
+    def scene(self) -> Scene:
+        """Return the counts as bars."""
+        alarming = {"acknowledged, but lost", "there twice"}
+        return bars_scene(
+            f"Durability, {self.recipe}",
+            self.settings,
+            [Bar(name, v, str(v), alarming=v > 0 and name in alarming) for name, v in self._counts()],
+            self.table(),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON data."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return self.table().to_text()
+
+    def _repr_html_(self) -> str:
+        return to_html(self.scene())
+
+    def _counts(self) -> list[tuple[str, int]]:
+        found = self.delivery
+        return [
+            ("sent", found.sent),
+            ("acknowledged", found.acknowledged),
+            ("there in the end", found.stored),
+            ("acknowledged, but lost", len(found.lost)),
+            ("there twice", len(found.doubled)),
+            ("there without an acknowledgement", len(found.unacknowledged_but_stored)),
+        ]
+
+
+class _Trial:
+    """One topic with one partition, a producer, and what was sent."""
+
+    def __init__(self, lab: Subject, topic: str, producer: Any, messages: int) -> None:  # noqa: ANN401
+        self.lab = lab
+        self.topic = topic
+        self._producer = producer
+        self._messages = messages
+        self._numbers = itertools.count()
+        self._given_up_at_s = 0.0
+        self.futures: dict[int, Any] = {}
+        self.leader = lab.leader_of(topic, 0) or ""
+        self.followers = [name for name in lab.isr_of(topic, 0) if name != self.leader]
+
+    def send_one(self) -> None:
+        """Send one message, and wait until every in-sync replica has it: everybody is connected then."""
+        self._send().get(_WAIT_S)
+        self.wait_until_stored(1)
+
+    def send_all(self) -> None:
+        """Send the messages, and do not wait for them."""
+        for _ in range(self._messages):
+            self._send()
+        self._given_up_at_s = (
+            time.monotonic() + self._producer.config["delivery_timeout_ms"] / 1000 + _GRACE_S
+        )
+
+    def wait_for_answers(self) -> None:
+        """Wait until each message was acknowledged or given up.
+
+        kafka-python 3.0.12 never answers for some that an idempotent producer had waiting while the broker
+        refused others: they are given up when the producer should have.
+        """
+        for future in self.futures.values():
+            try:
+                future.get(max(0.0, self._given_up_at_s - time.monotonic()))
+            except KafkaError:  # not acknowledged: it is counted as such
+                continue
+
+    def wait_until_stored(self, messages: int) -> None:
+        """Wait until the high watermark says that this many are stored."""
+        lab = self.lab
+        lab.timeline.wait_until(
+            lambda: lab.state.topics[self.topic][0].high_watermark >= messages or None,
+            timeout_s=_WAIT_S,
+            expected=f"{messages} stored messages",
+        )
+
+    def _send(self) -> Any:  # noqa: ANN401
+        number = next(self._numbers)
+        future = self._producer.send(self.topic, str(number).encode(), partition=0)
+        self.futures[number] = future
+        return future
+
+
+def _frozen_followers(trial: _Trial, acks: str) -> None:
+    """Kill the leader, which alone has the messages: frozen for a moment, the followers are still in sync."""
+    lab = trial.lab
+    for follower in trial.followers:
+        lab.pause(follower)
+    trial.send_all()
+    if acks == "1":
+        trial.wait_for_answers()
+    begin = len(lab.timeline)
+    lab.kill(trial.leader, skip_wait=True)
+    for follower in trial.followers:
+        lab.resume(follower)
+    _wait_for_leader(trial, begin)
+
+
+def _frozen_leader(trial: _Trial, _acks: str) -> None:
+    """Freeze the leader until its successor is elected: it acknowledges before it hears of that."""
+    lab = trial.lab
+    begin = len(lab.timeline)
+    lab.pause(trial.leader)
+    trial.send_all()
+    _wait_for_leader(trial, begin)
+    lab.resume(trial.leader)
+
+
+def _isolated_leader(trial: _Trial, acks: str) -> None:
+    """Cut the leader off from the others, but not from the producer: it goes on as if it led."""
+    lab = trial.lab
+    begin = len(lab.timeline)
+    for name in lab.state.nodes:
+        if name != trial.leader:
+            lab.cut(trial.leader, name)
+    _wait_for_leader(trial, begin)
+    trial.send_all()
+    if acks == "1":
+        trial.wait_for_answers()
+
+
+def _unclean_election(trial: _Trial, _acks: str) -> None:
+    """Kill the last in-sync replica, and let one lead that missed the messages."""
+    lab = trial.lab
+    for follower in trial.followers:
+        lab.kill(follower, skip_wait=True)
+    trial.lab.timeline.wait_until(
+        lambda: lab.isr_of(trial.topic, 0) == (trial.leader,) or None,
+        timeout_s=_WAIT_S,
+        expected="an ISR of the leader alone",
+    )
+    trial.send_all()
+    trial.wait_for_answers()
+    lab.kill(trial.leader, skip_wait=True)
+    lab.restart(trial.followers[0])
+    lab.timeline.wait_until(
+        lambda: lab.leader_of(trial.topic, 0) is None or None, timeout_s=_WAIT_S, expected="no leader"
+    )
+    lab.elect_unclean(trial.topic, 0)
+
+
+def _lost_responses(trial: _Trial, _acks: str) -> None:
+    """Lose the answers: the messages are stored, the producer never hears of it, and sends them again."""
+    lab = trial.lab
+    lab.drop_responses(_CLIENT, trial.leader)
+    trial.send_all()
+    trial.wait_until_stored(2)
+    lab.heal(_CLIENT, trial.leader)
+    trial.wait_for_answers()
+
+
+#: What is broken and when, by the recipe's name.
+RECIPES: dict[str, Callable[[_Trial, str], None]] = {
+    "frozen followers": _frozen_followers,
+    "frozen leader": _frozen_leader,
+    "isolated leader": _isolated_leader,
+    "unclean election": _unclean_election,
+    "lost responses": _lost_responses,
+}
+
+
+def durability(
+    lab: Subject,
+    recipe: str = "frozen followers",
+    *,
+    acks: str = "all",
+    idempotence: bool | None = None,
+    min_insync_replicas: int = 2,
+    messages: int = 50,
+) -> DurabilityReport:
+    """Break a cluster while messages are sent, and count which of them are lost or doubled.
+
+    Parameters
+    ----------
+    lab : Lab
+        A running lab with at least three brokers; it is whole again afterwards.
+    recipe : str
+        ``"frozen followers"``, ``"frozen leader"``, ``"isolated leader"``, ``"unclean election"`` or
+        ``"lost responses"``. The isolated leader and the lost responses need a lab with links.
+    acks : str
+        ``"1"`` or ``"all"``: the producer's setting.
+    idempotence : bool, optional
+        ``enable.idempotence`` of the producer, which needs acks=all; by default on with it, off without.
+    min_insync_replicas : int, default 2
+        The topic's ``min.insync.replicas``.
+    messages : int, default 50
+        How many are sent while something is broken, 1 to 1000; one more is sent before.
+
+    Raises
+    ------
+    ConfigurationError
+        An argument is not valid, or there are too few brokers.
+    FaultError
+        The recipe needs links, and the lab has none.
+    WaitTimeoutError
+        The cluster did not come back.
+    """
+    if recipe not in RECIPES:
+        raise ConfigurationError(unknown("recipe", recipe, RECIPES))
+    if acks not in {"1", "all"}:
+        raise ConfigurationError(f"acks is {acks!r}; expected '1' or 'all'")
+    idempotent = acks == "all" if idempotence is None else idempotence
+    if idempotent and acks != "all":
+        raise ConfigurationError("idempotence needs acks='all' (KIP-98)")
+    if type(messages) is not int or not 1 <= messages <= MOST_MESSAGES:
+        raise ConfigurationError(
+            f"messages is {messages!r}; expected a whole number from 1 to {MOST_MESSAGES}"
+        )
+    if len(lab.brokers) < 3:
+        raise ConfigurationError(f"there are {len(lab.brokers)} brokers; the recipes need three")
+    lab.heal_all()
+    topic = _new_topic(lab, min_insync_replicas)
+    producer = lab.producer(
+        client_id=_CLIENT,
+        acks=1 if acks == "1" else "all",
+        enable_idempotence=idempotent,
+        max_in_flight_requests_per_connection=5,
+        batch_size=0,  # each message is a request of its own
+    )
+    trial = _Trial(lab, topic, producer, messages)
+    try:
+        trial.send_one()
+        RECIPES[recipe](trial, acks)
+        lab.heal_all()
+        trial.wait_for_answers()
+    finally:
+        producer.close(timeout=2)
+        lab.heal_all()
+    found = delivery(
+        sent=trial.futures,
+        acknowledged=[number for number, future in trial.futures.items() if future.succeeded()],
+        read=[int(record.value) for record in lab.read(topic)],
+    )
+    return DurabilityReport(recipe, acks, idempotent, min_insync_replicas, topic, found)
+
+
+def _new_topic(lab: Subject, min_insync_replicas: int) -> str:
+    topic = next(
+        name for number in itertools.count(1) if (name := f"durability-{number}") not in lab.state.topics
+    )
+    config = {"min.insync.replicas": str(min_insync_replicas), "unclean.leader.election.enable": "false"}
+    lab.create_topic(topic, replication_factor=3, config=config)
+    return topic
+
+
+def _wait_for_leader(trial: _Trial, begin: int) -> None:
+    trial.lab.timeline.wait_for(LeaderChanged, since=begin, topic=trial.topic, partition=0, timeout_s=_WAIT_S)

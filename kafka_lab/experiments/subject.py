@@ -1,0 +1,82 @@
+"""What the experiments need of a lab, so that each can be read, and tried, without one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from kafka_lab.clients import LabConsumer, LabProducer
+from kafka_lab.faults import Fault
+from kafka_lab.state import ClusterState
+from kafka_lab.timeline import Timeline
+
+__all__ = ["Subject"]
+
+
+class Subject(Protocol):
+    """A running lab; :class:`kafka_lab.Lab` documents what each does."""
+
+    timeline: Timeline
+    brokers: tuple[str, ...]
+
+    @property
+    def state(self) -> ClusterState:
+        """The cluster at this moment."""
+
+    def create_topic(
+        self,
+        topic: str,
+        *,
+        partitions: int = 1,
+        replication_factor: int | None = None,
+        config: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create a topic."""
+
+    def add_partitions(self, topic: str, total: int) -> None:
+        """Give a topic more partitions."""
+
+    def leader_of(self, topic: str, partition: int) -> str | None:
+        """Return the leader of a partition."""
+
+    def isr_of(self, topic: str, partition: int) -> tuple[str, ...]:
+        """Return the in-sync replicas of a partition."""
+
+    def kill(self, node: str, *, skip_wait: bool = False) -> Fault:
+        """End a node at once."""
+
+    def stop(self, node: str) -> Fault:
+        """End a node in order."""
+
+    def restart(self, node: str) -> None:
+        """Start a node that is down."""
+
+    def pause(self, node: str) -> Fault:
+        """Freeze a node."""
+
+    def resume(self, node: str) -> None:
+        """Let a frozen node go on."""
+
+    def cut(self, a: str, b: str) -> Fault:
+        """Cut a link."""
+
+    def drop_responses(self, a: str, b: str) -> Fault:
+        """Lose answers."""
+
+    def heal(self, a: str, b: str) -> None:
+        """Make a link whole."""
+
+    def heal_all(self) -> None:
+        """Bring everything back."""
+
+    def elect_unclean(self, topic: str, partition: int) -> None:
+        """Let a replica lead that is not in sync."""
+
+    def producer(self, **settings: Any) -> LabProducer:  # noqa: ANN401 - kafka-python's settings
+        """Return a producer."""
+
+    def consumer(self, *topics: str, **settings: Any) -> LabConsumer:  # noqa: ANN401
+        """Return a consumer."""
+
+    def read(self, topic: str) -> list[Any]:
+        """Read a topic from its beginning to its end."""
