@@ -186,6 +186,25 @@ def _run_to_its_end(command: list[str]) -> int:
 
 
 @app.command()
+def bench(
+    runs: Annotated[int, typer.Option(min=1, max=20, help="How often each figure is measured.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every value as JSON.")] = False,
+) -> None:
+    """Measure the lab on this machine: start, stop, memory, failovers, the delay of observation.
+
+    Takes about three minutes. Close other programs first: they are measured too.
+    """
+    from kafka_lab.bench import bench as measure
+
+    with visible("Measuring") as report:
+        measured = measure(report, runs=runs)
+    if as_json:
+        typer.echo(json.dumps(measured.to_dict(), indent=2))
+    else:
+        Console(highlight=False, soft_wrap=True).print(escape(str(measured.table())))
+
+
+@app.command()
 def fetch() -> None:
     """Download Kafka now, so that labs start without a network.
 

@@ -1,0 +1,175 @@
+"""Figures of the lab itself on this machine: each measured some times, with its spread."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import psutil
+
+from kafka_lab.errors import ConfigurationError
+from kafka_lab.events import Event, IsrExpanded, LeaderChanged
+from kafka_lab.experiments import failover
+from kafka_lab.lab import Lab
+from kafka_lab.progress import Report
+from kafka_lab.state import broker_name
+from kafka_lab.table import Table
+from kafka_lab.timeline import Timeline
+
+__all__ = ["Benchmark", "Figure", "bench", "observation_delays_ms"]
+
+MOST_RUNS = 20
+_TOPIC = "bench"
+_LINE = re.compile(r"^\[(?P<at>[\d-]+ [\d:]+,\d{3})\] INFO (?P<text>.*)$", re.MULTILINE)
+_LED = re.compile(r"Leader (?P<partition>\S+) with topic id .* starts at leader epoch (?P<epoch>\d+) ")
+_GROWN = re.compile(r"\[Partition (?P<partition>\S+) broker=\d+\] ISR updated to (?P<isr>[\d,]+) ")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure: its name, its unit, and every value that was measured."""
+
+    name: str
+    unit: str
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The median of the values."""
+        return statistics.median(self.values)
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What was measured."""
+
+    figures: tuple[Figure, ...]
+
+    def table(self) -> Table:
+        """Return each figure with its median, its least, its most and the number of runs."""
+        rows = [
+            (
+                figure.name,
+                *(f"{v:.2f} {figure.unit}" for v in (figure.median, min(figure.values), max(figure.values))),
+                str(len(figure.values)),
+            )
+            for figure in self.figures
+        ]
+        return Table(("figure", "median", "least", "most", "runs"), rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as JSON data."""
+        return {"figures": [{**asdict(figure), "median": figure.median} for figure in self.figures]}
+
+
+def bench(report: Report, *, runs: int = 5) -> Benchmark:
+    """Measure start, stop, memory, failovers and the delay of observation; takes some minutes.
+
+    Parameters
+    ----------
+    report : callable
+        Is told how far it is.
+    runs : int, default 5
+        How often each is done, 1 to 20.
+
+    Raises
+    ------
+    ConfigurationError
+        ``runs`` is out of range.
+    """
+    if not 1 <= runs <= MOST_RUNS:
+        raise ConfigurationError(f"runs is {runs}; expected 1 to {MOST_RUNS}")
+    figures = _life(report, runs)
+    for profile, ways in {"lab": ("kill", "kill, wait skipped", "stop"), "fast": ("kill",)}.items():
+        with Lab(profile=profile) as lab:
+            lab.create_topic(_TOPIC, partitions=3, replication_factor=3)
+            for how in ways:
+                report(f"Failover by {how} in the profile {profile}", 0, 0)
+                done = failover(lab, _TOPIC, how=how, runs=runs).runs
+                name = f"first acknowledgement after {how} ({profile})"
+                figures.append(Figure(name, "s", tuple(run.acknowledged_s for run in done)))
+            if profile == "lab":
+                delays = observation_delays_ms(lab.timeline, _logs(lab))
+                figures.append(Figure("event after the broker's log line", "ms", tuple(delays)))
+    return Benchmark(tuple(figures))
+
+
+def _life(report: Report, runs: int) -> list[Figure]:
+    starts, stops, memory = [], [], []
+    for number in range(runs):
+        report("Starting and stopping", number, runs)
+        begin = time.monotonic()
+        lab = Lab().start()
+        started = time.monotonic()
+        memory.append(sum(psutil.Process(n.pid).memory_info().rss for n in lab.state.nodes.values()) / 2**20)
+        begin_stop = time.monotonic()
+        lab.close()
+        starts.append(started - begin)
+        stops.append(time.monotonic() - begin_stop)
+    return [
+        Figure("start of three brokers, until all acknowledge", "s", tuple(starts)),
+        Figure("stop", "s", tuple(stops)),
+        Figure("memory of the four processes when started", "MiB", tuple(memory)),
+    ]
+
+
+def _logs(lab: Lab) -> list[str]:
+    log_files = [row[-1] for row in lab.nodes().rows if row[1] == "broker"]
+    texts = []
+    for path in log_files:
+        with open(path, encoding="utf-8", errors="replace") as log:  # noqa: PTH123 - a path as text
+            texts.append(log.read())
+    return texts
+
+
+def observation_delays_ms(timeline: Timeline, logs: Iterable[str]) -> list[float]:
+    """Return how long after a broker's own log line each leader and each grown ISR was on the timeline.
+
+    A negative delay means that ZooKeeper's watch was quicker than the broker's log. Both clocks are the
+    machine's; the log's has milliseconds.
+
+    Parameters
+    ----------
+    timeline : Timeline
+        The events.
+    logs : iterable of str
+        What the brokers of this cluster wrote, in the local time zone.
+    """
+    said: dict[tuple[str, object], float] = {}
+    for log in logs:
+        for line in _LINE.finditer(log):
+            at_s = datetime.strptime(line["at"], "%Y-%m-%d %H:%M:%S,%f").astimezone().timestamp()
+            if led := _LED.search(line["text"]):
+                said.setdefault((led["partition"], int(led["epoch"])), at_s)
+            elif grown := _GROWN.search(line["text"]):
+                isr = frozenset(map(broker_name, map(int, grown["isr"].split(","))))
+                said.setdefault((grown["partition"], (isr, at_s)), at_s)
+    origin_s = timeline.started_at.timestamp()
+    delays = []
+    for event in timeline:
+        line_s = _line_of(event, said, origin_s)
+        if line_s is not None:
+            delays.append(1000 * (origin_s + event.at_s - line_s))
+    return delays
+
+
+def _line_of(event: Event, said: dict[tuple[str, object], float], origin_s: float) -> float | None:
+    """Return when a broker wrote about an event, or None if none did."""
+    if isinstance(event, LeaderChanged) and event.leader != event.previous:
+        return said.get((event.subject, event.leader_epoch))
+    if isinstance(event, IsrExpanded) and event.leader_epoch >= 0:
+        near = [
+            at_s
+            for (partition, about), at_s in said.items()
+            if partition == event.subject
+            and isinstance(about, tuple)
+            and about[0] == frozenset(event.isr)
+            and abs(origin_s + event.at_s - at_s) < 1.0
+        ]
+        return min(near, default=None, key=lambda at_s: abs(origin_s + event.at_s - at_s))
+    return None
