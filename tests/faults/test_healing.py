@@ -28,6 +28,7 @@ pytestmark = pytest.mark.jvm
         ["cut broker-1 zookeeper-1", "kill broker-1", "reset broker-2 zookeeper-1"],
         ["fail_disk broker-1", "cut broker-1 broker-2", "pause broker-2", "fail_disk broker-3"],
         ["fail_disk broker-2", "kill broker-2", "kill zookeeper-1"],
+        ["pause zookeeper-1", "pause broker-1", "pause broker-2", "pause broker-3"],  # a laptop asleep
     ],
     ids=", ".join,
 )

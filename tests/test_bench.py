@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+
+import pytest
+
+from kafka_lab import events as ev
+from kafka_lab.bench import Benchmark, Figure, bench, observation_delays_ms
+from kafka_lab.errors import ConfigurationError
+from kafka_lab.progress import silent
+from kafka_lab.timeline import Timeline
+
+
+def test_figures_stand_with_their_spread() -> None:
+    measured = Benchmark((Figure("stop", "s", (0.5, 0.7, 0.9)),))
+    assert measured.table().rows == [("stop", "0.70 s", "0.50 s", "0.90 s", "3")]
+    assert json.loads(json.dumps(measured.to_dict()))["figures"][0]["median"] == 0.7
+
+
+def test_an_events_delay_is_counted_from_the_brokers_own_line() -> None:
+    timeline = Timeline()
+    led = timeline.append(ev.LeaderChanged("chat", 0, "broker-2", None, 3))
+    grown = timeline.append(ev.IsrExpanded("chat", 0, ("broker-2", "broker-1"), ("broker-1",), 3))
+    timeline.append(ev.LeaderChanged("chat", 1, "broker-2", None, 0))  # nobody wrote about it
+
+    def line(event: ev.Event, earlier_ms: int, text: str) -> str:
+        at: datetime = timeline.started_at + timedelta(seconds=event.at_s, milliseconds=-earlier_ms)
+        return f"[{at.astimezone():%Y-%m-%d %H:%M:%S},{at.microsecond // 1000:03}] INFO {text}\n"
+
+    log = line(
+        led,
+        20,
+        "[Broker id=2] Leader chat-0 with topic id Some(x) starts at leader epoch 3 from offset 0 (l)",
+    ) + line(grown, 30, "[Partition chat-0 broker=2] ISR updated to 2,1  and version updated to 5 (k)")
+    assert observation_delays_ms(timeline, [log]) == [pytest.approx(20, abs=1.1), pytest.approx(30, abs=1.1)]
+
+
+def test_runs_are_bounded() -> None:
+    with pytest.raises(ConfigurationError, match="1 to 20"):
+        bench(silent, runs=0)
+
+
+@pytest.mark.jvm
+def test_everything_is_measured() -> None:
+    measured = bench(silent, runs=1)
+    assert len(measured.figures) == 8
+    assert all(figure.values for figure in measured.figures)
