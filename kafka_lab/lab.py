@@ -221,6 +221,16 @@ class Lab(Breaking, Moving, Looking):
         """Return the folder in which a node keeps its data: a broker's has one folder per replica."""
         return self._running.cluster.node(node).data
 
+    def log(self, node: str) -> str:
+        """Return the last 16 KiB that a node wrote to its log.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such node.
+        """
+        return self._running.cluster.node(node).process.log_text()
+
     def zookeeper(self) -> KazooClient:
         """Return a connected ZooKeeper client (kazoo) to look around with; the lab closes it.
 
@@ -268,37 +278,6 @@ class Lab(Breaking, Moving, Looking):
         return run_tool(self._running.cluster, name, *arguments)
 
     # Acts ----------------------------------------------------------------------------------------
-
-    def create_topic(
-        self,
-        topic: str,
-        *,
-        partitions: int = 1,
-        replication_factor: int | None = None,
-        config: Mapping[str, str] | None = None,
-    ) -> None:
-        """Create a topic, and return when each of its partitions has a leader.
-
-        Parameters
-        ----------
-        topic : str
-            Letters, digits, ``.``, ``_`` and ``-``.
-        partitions : int, default 1
-            How many partitions.
-        replication_factor : int, optional
-            How many replicas each partition has; by default three, or as many as there are brokers.
-        config : mapping, optional
-            Topic settings by Kafka's keys, such as ``{"min.insync.replicas": "2"}``.
-
-        Raises
-        ------
-        ConfigurationError
-            An argument is not valid, or the topic exists.
-        WaitTimeoutError
-            No leaders within 30 s.
-        """
-        with self._acting() as running:
-            running.topics.create(topic, partitions, replication_factor, config)
 
     def wait_for(
         self,

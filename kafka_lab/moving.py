@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -16,13 +16,57 @@ __all__ = ["Moving"]
 
 
 class Moving(ABC):
-    """Elects leaders, moves partitions, adds and removes brokers."""
+    """Makes topics, elects leaders, moves partitions, adds and removes brokers."""
 
     brokers: tuple[str, ...]
 
     @abstractmethod
     def _acting(self) -> AbstractContextManager[Assembly]:
         """Yield the running parts for an act, which is noted when it was done."""
+
+    def create_topic(
+        self,
+        topic: str,
+        *,
+        partitions: int = 1,
+        replication_factor: int | None = None,
+        config: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create a topic, and return when each of its partitions has a leader.
+
+        Parameters
+        ----------
+        topic : str
+            Letters, digits, ``.``, ``_`` and ``-``.
+        partitions : int, default 1
+            How many partitions.
+        replication_factor : int, optional
+            How many replicas each partition has; by default three, or as many as there are brokers.
+        config : mapping, optional
+            Topic settings by Kafka's keys, such as ``{"min.insync.replicas": "2"}``.
+
+        Raises
+        ------
+        ConfigurationError
+            An argument is not valid, or the topic exists.
+        WaitTimeoutError
+            No leaders within 30 s.
+        """
+        with self._acting() as running:
+            running.topics.create(topic, partitions, replication_factor, config)
+
+    def delete_topic(self, topic: str) -> None:
+        """Delete a topic, and return when it is gone.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such topic.
+        WaitTimeoutError
+            It was still there after 30 s, such as when a broker is down.
+        """
+        with self._acting() as running:
+            running.topics.delete(topic)
 
     def elect_preferred(self, topic: str, partition: int | None = None) -> None:
         """Elect the preferred leader, the first replica of the assignment; return when it leads.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from kafka_lab.errors import ConfigurationError, TimelineError, WaitTimeoutError
-from kafka_lab.events import EVENT_TYPES, Event
+from kafka_lab.events import EVENT_TYPES, Event, RecordEvent
 
 __all__ = ["Timeline", "describe"]
 
@@ -290,7 +290,9 @@ def describe(event: Event) -> str:
     >>> describe(LeaderChanged("chat", 0, "broker-2", "broker-1", 1, at_s=1.5))
     '1.500 s LeaderChanged chat-0 leader=broker-2 previous=broker-1 leader_epoch=1'
     """
-    hidden = {"seq", "at_s", "topic", "partition", "node", "clientMsgID", "offset"}
+    hidden = {"seq", "at_s", "topic", "partition", "node", "clientMsgID"}
+    if isinstance(event, RecordEvent):
+        hidden.add("offset")  # its subject has it
     details = " ".join(
         f"{field.name}={_plain(getattr(event, field.name))}"
         for field in dataclasses.fields(event)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping
 
 from kafka import KafkaAdminClient
-from kafka.errors import TopicAlreadyExistsError
+from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError
 
 from kafka_lab.asking import ask
 from kafka_lab.errors import ConfigurationError, unknown
@@ -104,6 +105,30 @@ class Topics:
 
         ask(self._new_admin, add, f"more partitions for {topic}")
         self._wait_until_led(topic, total)
+
+    def delete(self, topic: str) -> None:
+        """Delete a topic, and return when its znode is gone.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such topic.
+        WaitTimeoutError
+            It was still there after 30 s, such as when a broker is down.
+        """
+        if topic not in self._state.now().topics:
+            raise ConfigurationError(unknown("topic", topic, self._state.now().topics))
+
+        def remove(admin: KafkaAdminClient) -> None:
+            with contextlib.suppress(UnknownTopicOrPartitionError):  # the answer to the first time was lost
+                admin.delete_topics([topic])
+
+        ask(self._new_admin, remove, f"the deletion of topic {topic!r}")
+        self._timeline.wait_until(
+            lambda: topic not in self._state.now().topics or None,
+            timeout_s=_WAIT_S,
+            expected=f"the end of topic {topic}",
+        )
 
     def _wait_until_led(self, topic: str, partitions: int) -> None:
         def all_led() -> bool | None:

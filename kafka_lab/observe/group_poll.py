@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -27,7 +28,7 @@ from kafka_lab.timeline import Timeline
 
 __all__ = ["GroupPoll"]
 
-_BLIND_AFTER = 3  # looks in a row without an answer
+_BLIND_AFTER_S = 3.0  # without an answer; one broker's death is no blindness
 
 
 class GroupPoll:
@@ -54,7 +55,8 @@ class GroupPoll:
         self._threads = Threads()
         self._known: dict[tuple[Any, ...], Event] = {}  # the last event about each thing
         self._groups: set[str] = set()
-        self._failures = 0
+        self._silent_since_s: float | None = None
+        self._blind = False
 
     def start(self) -> None:
         """Begin."""
@@ -84,13 +86,16 @@ class GroupPoll:
                     changed = True
         except KafkaError as error:
             self._close_admin()  # an old one does not find its way after all brokers were restarted
-            self._failures += 1
-            if self._failures == _BLIND_AFTER:
+            now_s = time.monotonic()
+            self._silent_since_s = self._silent_since_s or now_s
+            if not self._blind and now_s - self._silent_since_s > _BLIND_AFTER_S:
+                self._blind = True
                 self._timeline.append(PollsFailed(type(error).__name__))
         else:
-            if self._failures >= _BLIND_AFTER:
+            self._silent_since_s = None
+            if self._blind:
+                self._blind = False
                 self._timeline.append(PollsSucceeded())
-            self._failures = 0
         return changed
 
     def _close_admin(self) -> None:
