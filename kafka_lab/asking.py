@@ -45,7 +45,7 @@ def ask(new_admin: Callable[[], KafkaAdminClient], call: Callable[[KafkaAdminCli
         try:
             with new_admin() as admin:
                 return call(admin)
-        except KafkaError as error:
+        except (KafkaError, RuntimeError) as error:  # the latter from kafka-python while a controller moves
             if isinstance(error, BrokerResponseError) and not isinstance(error, RetriableError):
                 raise ConfigurationError(f"{what} was refused: {error}") from error
             if time.monotonic() > deadline:

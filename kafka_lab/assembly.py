@@ -116,7 +116,9 @@ def _start(
     for name in brokers:
         cluster.wait_until_answers(name, _START_S)
     report("Waiting for the first acknowledgement by all replicas", 0, 0)
-    clients = Clients(timeline, cluster.bootstrap_servers, _delivery_timeout_ms(profile))
+    clients = Clients(
+        timeline, lambda: cluster.bootstrap_servers, lambda: cluster.nodes, _delivery_timeout_ms(profile)
+    )
     closers.add(clients.close)
     with clients.admin() as admin:
         _wait_until_acknowledged(admin, len(brokers))

@@ -104,12 +104,11 @@ def _life(report: Report, runs: int) -> list[Figure]:
     for number in range(runs):
         report("Starting and stopping", number, runs)
         begin = time.monotonic()
-        lab = Lab().start()
-        started = time.monotonic()
-        memory.append(sum(psutil.Process(n.pid).memory_info().rss for n in lab.state.nodes.values()) / 2**20)
-        begin_stop = time.monotonic()
-        lab.close()
-        starts.append(started - begin)
+        with Lab() as lab:
+            starts.append(time.monotonic() - begin)
+            pids = [node.pid for node in lab.state.nodes.values()]
+            memory.append(sum(psutil.Process(pid).memory_info().rss for pid in pids) / 2**20)
+            begin_stop = time.monotonic()
         stops.append(time.monotonic() - begin_stop)
     return [
         Figure("start of three brokers, until all acknowledge", "s", tuple(starts)),

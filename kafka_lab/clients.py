@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Container, Iterator
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from kafka_lab.closing import Closers
-from kafka_lab.errors import WaitTimeoutError
+from kafka_lab.errors import ConfigurationError, WaitTimeoutError
 from kafka_lab.events import RecordAcknowledged, RecordFailed, RecordRead
 from kafka_lab.timeline import Timeline
 
@@ -105,6 +105,22 @@ class LabConsumer(KafkaConsumer):  # type: ignore[misc] # kafka-python has no ty
             coordinator.request_rejoin()
 
 
+class LabAdmin(KafkaAdminClient):  # type: ignore[misc] # kafka-python has no types
+    """A :class:`kafka.KafkaAdminClient` that leaves nothing behind when it finds no broker.
+
+    That of kafka-python 3.0.12 then leaves its thread and four file descriptors.
+    """
+
+    def __init__(self, **settings: object) -> None:
+        try:
+            super().__init__(**settings)
+        except BaseException:
+            if hasattr(self, "_net"):
+                self._closed = False
+                self.close()
+            raise
+
+
 class Clients:
     """Makes clients of one cluster and closes those that are still open.
 
@@ -112,22 +128,29 @@ class Clients:
     ----------
     timeline : Timeline
         Gets what the clients do.
-    bootstrap_servers : sequence of str
-        Where the brokers are.
+    bootstrap_servers : callable
+        Returns where the brokers are now.
+    nodes : callable
+        Returns the names of the nodes, which are no client ids: links tell clients apart by these.
     delivery_timeout_ms : int
         How long a producer tries to deliver a record: longer than a failover.
     """
 
     def __init__(
-        self, timeline: Timeline, bootstrap_servers: Sequence[str], delivery_timeout_ms: int
+        self,
+        timeline: Timeline,
+        bootstrap_servers: Callable[[], list[str]],
+        nodes: Callable[[], Container[str]],
+        delivery_timeout_ms: int,
     ) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._nodes = nodes
         self._timeline = timeline
         self.delivery_timeout_ms = delivery_timeout_ms
         self._open = Closers()
         self._numbers = itertools.count()
         self._ids = itertools.count(1)
         self._settings = {
-            "bootstrap_servers": list(bootstrap_servers),
             # A failover lasts about two seconds here, so waiting longer than this before a retry is wasted.
             "retry_backoff_ms": 50,
             "reconnect_backoff_ms": 20,
@@ -144,7 +167,7 @@ class Clients:
 
     def producer(self, **settings: object) -> LabProducer:
         """Return a producer: idempotent, acks=all, unless ``settings`` (kafka-python's) say otherwise."""
-        merged = {**self._producer_settings, "client_id": self._name("producer"), **settings}
+        merged = self._merged({**self._producer_settings, "client_id": self._name("producer")}, settings)
         producer = LabProducer(self._timeline, self._numbers, **merged)
         self._open.add(lambda: producer.close(timeout=_CLOSE_S))
         return producer
@@ -161,7 +184,8 @@ class Clients:
             "heartbeat_interval_ms": 500,
             "metadata_max_age_ms": 5000,
         }
-        consumer = LabConsumer(self._timeline, *topics, **{**self._settings, **defaults, **settings})
+        merged = self._merged({**self._settings, **defaults}, settings)
+        consumer = LabConsumer(self._timeline, *topics, **merged)
         self._open.add(lambda: consumer.close(autocommit=False, timeout_ms=int(_CLOSE_S * 1000)))
         return consumer
 
@@ -201,7 +225,7 @@ class Clients:
 
         A new one each time: an old one does not find its way after all brokers were restarted.
         """
-        return KafkaAdminClient(**{**self._settings, "client_id": self._name("admin"), **settings})
+        return LabAdmin(**self._merged({**self._settings, "client_id": self._name("admin")}, settings))
 
     def polling_admin(self) -> KafkaAdminClient:
         """Return an admin client that gives up soon, for who asks again and again."""
@@ -210,6 +234,19 @@ class Clients:
     def close(self) -> None:
         """Close every client that was made here; closing one twice does no harm."""
         self._open.close("Kafka clients")
+
+    def _merged(self, defaults: dict[str, object], settings: dict[str, object]) -> dict[str, object]:
+        """Return a client's settings.
+
+        Raises
+        ------
+        ConfigurationError
+            Its client_id is a node's name.
+        """
+        merged = {"bootstrap_servers": self._bootstrap_servers(), **defaults, **settings}
+        if merged["client_id"] in self._nodes():
+            raise ConfigurationError(f"client_id is {merged['client_id']!r}; expected no node's name")
+        return merged
 
     def _name(self, kind: str) -> str:
         return f"lab-{kind}-{next(self._ids)}"

@@ -177,9 +177,12 @@ class Moving(ABC):
         ------
         ConfigurationError
             There is no such broker, or the others are too few for its replicas.
+        FaultError
+            Something is wrong with it or its links: heal that first.
         WaitTimeoutError
             The partitions could not be moved; the broker stays.
         """
         with self._acting() as running, visible(f"Removing {broker}") as report:
+            running.faults.check_whole(broker)
             running.moves.remove_broker(broker, report)
             self.brokers = tuple(running.cluster.broker_names)

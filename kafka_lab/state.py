@@ -149,6 +149,10 @@ class ClusterState:
         """Return the state after all of these events, beginning with ``begin`` (default: nothing)."""
         return reduce(lambda state, event: _apply(event, state), events, begin or cls())
 
+    def is_changed_by(self, event: ev.Event) -> bool:
+        """Tell whether an event is news: what was seen before is none, nor what has no place here."""
+        return _apply(event, self) != self
+
     @property
     def brokers(self) -> tuple[str, ...]:
         """The names of the brokers, in the order of their ids."""
@@ -260,7 +264,14 @@ def _(event: ev.TopicCreated, state: ClusterState) -> ClusterState:
 
 @_apply.register
 def _(event: ev.TopicDeleted, state: ClusterState) -> ClusterState:
-    return replace(state, topics={name: parts for name, parts in state.topics.items() if name != event.topic})
+    return replace(
+        state,
+        topics={name: parts for name, parts in state.topics.items() if name != event.topic},
+        groups={
+            name: replace(group, committed={w: o for w, o in group.committed.items() if w[0] != event.topic})
+            for name, group in state.groups.items()
+        },
+    )
 
 
 @_apply.register

@@ -54,7 +54,7 @@ def test_a_taken_port_is_replaced_by_another(monkeypatch: pytest.MonkeyPatch) ->
         squatter.bind(("127.0.0.1", 0))
         squatter.listen()
 
-        def stolen_once(count: int) -> list[int]:
+        def stolen_once(count: int, **_: object) -> list[int]:
             ports = real(count)
             if not given:
                 ports[-1] = squatter.getsockname()[1]

@@ -126,6 +126,9 @@ def test_a_broker_comes_takes_over_and_goes() -> None:
         folder = lab.data_folder("broker-4711")
         assert (folder / "chat-0").is_dir()
 
+        with lab.pause("broker-4711"), pytest.raises(FaultError, match=r"resume\('broker-4711'\) first"):
+            lab.remove_broker("broker-4711")
+        lab.heal_all()
         lab.remove_broker("broker-4711")
         assert lab.wait_for(NodeRemoved).node == "broker-4711"
         assert lab.brokers == ("broker-1", "broker-2")
@@ -137,6 +140,7 @@ def test_a_broker_comes_takes_over_and_goes() -> None:
         with pytest.raises(ConfigurationError, match="too few brokers"):
             lab.remove_broker("broker-1")
         assert lab.add_broker() == "broker-3"
+        assert lab.bootstrap_servers[2:] == [f"127.0.0.1:{lab.state.nodes['broker-3'].port}"]
 
 
 @pytest.mark.jvm

@@ -89,7 +89,7 @@ class Links:
         self.clients: set[str] = set()
         self._broken: dict[frozenset[str], Breakage] = {}
         self._open: set[_Connection] = set()
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[tuple[str, str, asyncio.Server]] = []
         self._loop: asyncio.AbstractEventLoop
         self._thread: threading.Thread | None = None
 
@@ -114,10 +114,21 @@ class Links:
             server = await self._loop.create_server(
                 lambda: _Connection(self, opener, acceptor, port).opened, HOST, 0, backlog=512
             )
-            self._servers.append(server)
+            self._servers.append((opener, acceptor, server))
             return int(server.sockets[0].getsockname()[1])
 
         return asyncio.run_coroutine_threadsafe(serve(), self._loop).result(_START_S)
+
+    def forget(self, node: str) -> None:
+        """Close the ports of a node that is no more."""
+
+        async def close() -> None:
+            for opener, acceptor, server in self._servers:
+                if node in {opener, acceptor}:
+                    server.close()
+            self._servers = [entry for entry in self._servers if node not in entry[:2]]
+
+        asyncio.run_coroutine_threadsafe(close(), self._loop).result(_START_S)
 
     def breakage(self, a: str, b: str) -> Breakage | None:
         """Return what is wrong between two ends, or None."""
@@ -148,7 +159,7 @@ class Links:
             return
 
         async def end() -> None:
-            for server in self._servers:
+            for _, _, server in self._servers:
                 server.close()
             for connection in tuple(self._open):
                 connection.abort()

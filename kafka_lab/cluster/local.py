@@ -224,6 +224,8 @@ class LocalCluster:
         self.kill_node(name)
         del self.nodes[name]
         self.broker_names.remove(name)
+        if self.links is not None:
+            self.links.forget(name)
 
     def kill_node(self, name: str) -> None:
         """End a node with SIGKILL; its process is gone when this returns."""

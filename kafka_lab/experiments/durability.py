@@ -24,7 +24,7 @@ from kafka_lab.views.scene import Scene, to_html
 
 __all__ = ["RECIPES", "DurabilityReport", "durability"]
 
-MOST_MESSAGES = 1000
+MOST_MESSAGES = 200  # are sent before a frozen follower's session ends
 _WAIT_S = 60.0
 _GRACE_S = 2.0
 _CLIENT = "durability"
@@ -263,7 +263,7 @@ def durability(
     min_insync_replicas : int, default 2
         The topic's ``min.insync.replicas``.
     messages : int, default 50
-        How many are sent while something is broken, 1 to 1000; one more is sent before.
+        How many are sent while something is broken, 1 to 200; one more is sent before.
 
     Raises
     ------
@@ -303,8 +303,8 @@ def durability(
         lab.heal_all()
         trial.wait_for_answers()
     finally:
-        producer.close(timeout=2)
         lab.heal_all()
+        producer.close(timeout=2)
     found = delivery(
         sent=trial.futures,
         acknowledged=[number for number, future in trial.futures.items() if future.succeeded()],

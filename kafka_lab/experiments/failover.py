@@ -14,7 +14,7 @@ from typing import Any
 
 from kafka.errors import KafkaError
 
-from kafka_lab.errors import ConfigurationError, unknown
+from kafka_lab.errors import ConfigurationError, WaitTimeoutError, unknown
 from kafka_lab.events import (
     BrokerLost,
     ControllerElected,
@@ -47,6 +47,7 @@ STEPS = {
 _CLIENTS = ("failover-load", "failover-reader")
 _EVERY_S = 0.02
 _WAIT_S = 90.0
+_STUCK_S = 20.0
 _SETTLE = 5  # acknowledged records per partition before each act
 
 
@@ -70,6 +71,8 @@ class FailoverRun:
         The longest pause of acknowledgements on any other partition of the topic.
     healed_s : float
         From the beginning of the healing until every ISR was full.
+    stuck : bool
+        The producer did not find the new leader before the old one was healed.
     """
 
     leader: str
@@ -83,6 +86,7 @@ class FailoverRun:
     read_s: float
     stall_of_others_s: float
     healed_s: float
+    stuck: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,8 @@ class FailoverReport:
             if values := self._values(step):
                 figures = (statistics.median(values), min(values), max(values))
                 rows.append((what, *(f"{value:.2f} s" for value in figures), str(len(values))))
+        if stuck := sum(run.stuck for run in self.runs):
+            rows.append(("the producer was stuck until the healing", "-", "-", "-", str(stuck)))
         return Table((f"{self.how} of the leader until ...", "median", "least", "most", "runs"), rows)
 
     def compare(self, other: FailoverReport, names: tuple[str, str] = ("this", "other")) -> Table:
@@ -216,16 +222,12 @@ def _run(lab: Subject, topic: str, partition: int, act: Callable[[str], object])
     elected = timeline.wait_for(
         LeaderChanged, since=begin, topic=topic, partition=partition, timeout_s=_WAIT_S
     )
-    first = timeline.wait_for(
-        RecordAcknowledged, since=elected.seq, topic=topic, partition=partition, timeout_s=_WAIT_S
-    )
-    read = timeline.wait_for(  # it can be noticed before the acknowledgement, and before the election
-        RecordRead,
-        since=begin,
-        topic=topic,
-        partition=partition,
-        offset=first.offset,
+    first, stuck = _first_acknowledgement(lab, topic, partition, elected.seq)
+    read = timeline.wait_until(
+        lambda: _first_read(timeline.since(elected.seq), topic, partition, first.offset),
         timeout_s=_WAIT_S,
+        expected=f"a record of {topic}-{partition} that is read",
+        since=elected.seq,
     )
     _wait_for_acknowledgements(lab, topic, partition, read.seq)
     healing_s = timeline.now_s()
@@ -250,6 +252,35 @@ def _run(lab: Subject, topic: str, partition: int, act: Callable[[str], object])
         read_s=elapsed(read),
         stall_of_others_s=_longest_pause(seen, topic, partition, broken.at_s),
         healed_s=round(timeline.now_s() - healing_s, 3),
+        stuck=stuck,
+    )
+
+
+def _first_acknowledgement(
+    lab: Subject, topic: str, partition: int, since: int
+) -> tuple[RecordAcknowledged, bool]:
+    """Return the first acknowledgement, and whether it took a healing to get one.
+
+    kafka-python asks the frozen leader for metadata again and again, sometimes for as long as it is frozen.
+    """
+
+    def wait(timeout_s: float) -> RecordAcknowledged:
+        return lab.timeline.wait_for(
+            RecordAcknowledged, since=since, topic=topic, partition=partition, timeout_s=timeout_s
+        )
+
+    try:
+        return wait(_STUCK_S), False
+    except WaitTimeoutError:
+        lab.heal_all()
+        return wait(_WAIT_S), True
+
+
+def _first_read(events: list[Event], topic: str, partition: int, offset: int) -> RecordRead | None:
+    """Return the first read of the acknowledged record or a later one: it may have been read before."""
+    reads = (event for event in events if isinstance(event, RecordRead))
+    return next(
+        (e for e in reads if (e.topic, e.partition) == (topic, partition) and e.offset >= offset), None
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from kafka_lab.errors import ConfigurationError, unknown
-from kafka_lab.events import HighWatermarkMoved
+from kafka_lab.errors import ConfigurationError, WaitTimeoutError, unknown
 from kafka_lab.experiments.subject import Subject
 from kafka_lab.table import Table
 from kafka_lab.views.bars import Bar, bars_scene
@@ -23,6 +24,7 @@ MOST_MESSAGES = 1000
 _SENDERS = ("ordering-1", "ordering-2")
 _PARTITIONS, _MORE_PARTITIONS = 3, 7
 _WAIT_S = 60.0
+_POLL_S = 0.05
 
 
 def inversions(numbers: Iterable[int]) -> int:
@@ -174,16 +176,16 @@ def ordering(
         _flush(producers)
         if disturbance == "more partitions":
             lab.add_partitions(topic, _MORE_PARTITIONS)
-            _learn_partitions(lab, producers, topic)
+            _learn_partitions(producers, topic)
         if disturbance == "lost responses":
             _lose_responses(lab, producers, topic, range(half, messages), keyed=keys)
         else:
             _send(producers, topic, range(half, messages), keyed=keys)
         _flush(producers)
     finally:
+        lab.heal_all()
         for producer in producers.values():
             producer.close(timeout=2)
-        lab.heal_all()
     return _report(lab.read(topic), topic, keyed=keys, idempotence=idempotence, disturbance=disturbance)
 
 
@@ -200,24 +202,36 @@ def _flush(producers: dict[str, Any]) -> None:
         producer.flush(_WAIT_S)
 
 
-def _learn_partitions(lab: Subject, producers: dict[str, Any], topic: str) -> None:
-    """Wait until the producers know the new partitions: their metadata are refreshed twice a second."""
-    lab.timeline.wait_until(
-        lambda: all(len(p.partitions_for(topic)) == _MORE_PARTITIONS for p in producers.values()) or None,
-        timeout_s=_WAIT_S,
-        expected=f"producers that know the {_MORE_PARTITIONS} partitions of {topic}",
-    )
+def _learn_partitions(producers: dict[str, Any], topic: str) -> None:
+    """Wait until the producers know the new partitions: their metadata are refreshed twice a second.
+
+    Raises
+    ------
+    WaitTimeoutError
+        They do not.
+    """
+    deadline, pause = time.monotonic() + _WAIT_S, threading.Event()
+    while any(len(producer.partitions_for(topic)) < _MORE_PARTITIONS for producer in producers.values()):
+        if time.monotonic() > deadline:
+            raise WaitTimeoutError(
+                "producers that know the new partitions", waited_s=_WAIT_S, last_seen="none"
+            )
+        pause.wait(_POLL_S)
 
 
 def _lose_responses(
     lab: Subject, producers: dict[str, Any], topic: str, numbers: Sequence[int], *, keyed: bool
 ) -> None:
-    begin = len(lab.timeline)
+    sent_before = len(producers) * numbers[0]
     leaders = {partition.leader for partition in lab.state.topics[topic].values() if partition.leader}
     for sender, leader in itertools.product(producers, sorted(leaders)):
         lab.drop_responses(sender, leader)
     _send(producers, topic, numbers, keyed=keyed)
-    lab.timeline.wait_for(HighWatermarkMoved, since=begin, topic=topic, timeout_s=_WAIT_S)
+    lab.timeline.wait_until(
+        lambda: sum(p.high_watermark for p in lab.state.topics[topic].values()) > sent_before or None,
+        timeout_s=_WAIT_S,
+        expected="messages that are stored without an answer",
+    )
     for sender, leader in itertools.product(producers, sorted(leaders)):
         lab.heal(sender, leader)
 

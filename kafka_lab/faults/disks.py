@@ -51,10 +51,9 @@ class DiskFaults:
         if not node.process.running:
             raise FaultError(f"{name} is down; restart({name!r}) brings it back")
         self._cluster.expect_exit(name)
-        fault = self._register.begin(
-            Fault("fail_disk", name, disk_of(name), f"repair_disk({name!r})", self._heal)
-        )
         node.data.rename(_aside(node.data))
+        fault = Fault("fail_disk", name, disk_of(name), f"repair_disk({name!r})", self._heal)
+        self._register.begin(fault)
         node.data.touch()
         return fault
 
@@ -83,7 +82,7 @@ class DiskFaults:
     def _put_back(self, name: str) -> None:
         data = self._cluster.node(name).data
         self._cluster.kill_node(name)  # it may be about to shut down
-        data.unlink()
+        data.unlink(missing_ok=True)
         _aside(data).rename(data)
         self._register.end(disk_of(name))
 

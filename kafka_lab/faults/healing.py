@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kafka_lab.cluster.local import LocalCluster
-from kafka_lab.errors import WaitTimeoutError
+from kafka_lab.errors import FaultError, WaitTimeoutError
 from kafka_lab.faults.disks import DiskFaults
 from kafka_lab.faults.fault import Register
 from kafka_lab.faults.links import LinkFaults
@@ -49,6 +49,18 @@ class Faults:
         self.links = LinkFaults(cluster, self._register)
         self.disks = DiskFaults(cluster, self._register, self.nodes)
 
+    def check_whole(self, name: str) -> None:
+        """Refuse what must not be done to a node while something is wrong with it or its links.
+
+        Raises
+        ------
+        FaultError
+            Something is.
+        """
+        for fault in self._register.open():
+            if name in {fault.node, fault.peer}:
+                raise FaultError(f"{fault.kind} of {fault.place} is not healed: {fault.cure} first")
+
     def heal_all(self, report: Report) -> None:
         """Heal every link and disk, bring every node back, and wait until every ISR is full.
 
@@ -65,10 +77,10 @@ class Faults:
         for name, node in self._cluster.nodes.items():  # ZooKeeper comes first
             report(f"Bringing {name} back", 0, 0)
             fault = self._register.at(name)
-            if fault is not None and fault.kind == "pause":
-                self.nodes.resume(name)
-            elif not node.process.running:
+            if not node.process.running:
                 self.nodes.restart(name)
+            elif fault is not None and fault.kind == "pause":
+                self.nodes.resume(name)
         try:
             self._wait_until_whole(report, _STUCK_S)
         except WaitTimeoutError:

@@ -45,7 +45,16 @@ class LinkFaults:
         return self._begin("slow", a, b, latency_s=latency_ms / 1000, jitter_s=jitter_ms / 1000)
 
     def drop_responses(self, a: str, b: str) -> Fault:
-        """Lose what ``b`` answers to ``a``."""
+        """Lose what ``b`` answers to ``a``.
+
+        Raises
+        ------
+        ConfigurationError
+            ``a`` never asks ``b`` anything.
+        """
+        asking, asked = self._cluster.nodes.get(a), self._cluster.nodes.get(b)
+        if asked is None or (asking is not None and asking.role == "zookeeper"):
+            raise ConfigurationError(f"{a} asks nothing of {b}: it is drop_responses(who asks, who answers)")
         return self._begin("drop_responses", a, b)
 
     def reset(self, a: str, b: str) -> Fault:

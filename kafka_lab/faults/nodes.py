@@ -59,9 +59,11 @@ class NodeFaults:
         self._check_running(name)
         if skip_wait and name == ZOOKEEPER:
             raise FaultError(f"{name} has no session of its own whose end could be hastened")
+        if skip_wait:
+            self._check_zookeeper(f"skipping the wait for {name}'s session")
         fault = self._begin(name, "kill", "restart")
         self._cluster.kill_node(name)
-        if skip_wait:
+        if skip_wait and self._state.now().nodes[name].registered:
             self.expire_session(name)
         return fault
 
@@ -120,9 +122,11 @@ class NodeFaults:
         self._check_zookeeper(f"ending the session of {name}")
         begin = len(self._timeline)
         self._timeline.append(FaultStarted(name, "expire_session"))
-        end_session(self._cluster.zookeeper_connect, name)
-        self._timeline.wait_for(BrokerLost, node=name, since=begin, timeout_s=self._patience_s)
-        self._timeline.append(FaultEnded(name, "expire_session"))
+        try:
+            end_session(self._cluster.zookeeper_connect, name)
+            self._timeline.wait_for(BrokerLost, node=name, since=begin, timeout_s=self._patience_s)
+        finally:
+            self._timeline.append(FaultEnded(name, "expire_session"))
 
     def restart(self, name: str) -> None:
         """Start a node that is down, on the same port and with the same data; wait until it serves.

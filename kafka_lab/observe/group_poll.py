@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
-from kafka.errors import KafkaError
 
 from kafka_lab.events import (
     Event,
@@ -28,6 +26,7 @@ from kafka_lab.timeline import Timeline
 
 __all__ = ["GroupPoll"]
 
+_OFFSETS = "__consumer_offsets"
 _BLIND_AFTER_S = 3.0  # without an answer; one broker's death is no blindness
 
 
@@ -53,8 +52,8 @@ class GroupPoll:
         self._admin: KafkaAdminClient | None = None
         self._pace = Pace(timeline)
         self._threads = Threads()
-        self._known: dict[tuple[Any, ...], Event] = {}  # the last event about each thing
-        self._groups: set[str] = set()
+        self._outdated = False
+        self._missing: set[str] = set()  # groups that were not listed the last time
         self._silent_since_s: float | None = None
         self._blind = False
 
@@ -79,12 +78,11 @@ class GroupPoll:
         try:
             if self._admin is None:
                 self._admin = self._new_admin()
-            for about, event in self._all(self._admin):
-                if self._known.get(about) != event:
-                    self._known[about] = event
+            for event in self._all(self._admin):
+                if self._state.now().is_changed_by(event):
                     self._timeline.append(event)
                     changed = True
-        except KafkaError as error:
+        except Exception as error:  # noqa: BLE001 - kafka-python raises many kinds while brokers die
             self._close_admin()  # an old one does not find its way after all brokers were restarted
             now_s = time.monotonic()
             self._silent_since_s = self._silent_since_s or now_s
@@ -92,6 +90,8 @@ class GroupPoll:
                 self._blind = True
                 self._timeline.append(PollsFailed(type(error).__name__))
         else:
+            if self._outdated:
+                self._close_admin()
             self._silent_since_s = None
             if self._blind:
                 self._blind = False
@@ -102,60 +102,53 @@ class GroupPoll:
         if self._admin is not None:
             self._admin.close()
             self._admin = None
+        self._outdated = False
 
-    def _all(self, admin: KafkaAdminClient) -> Iterator[tuple[tuple[Any, ...], Event]]:
-        yield from self._of_groups(admin)
-        state = self._state.now()
-        self._forget(lambda about: about[0] in {"end", "distance"} and about[1].topic not in state.topics)
+    def _all(self, admin: KafkaAdminClient) -> Iterator[Event]:
+        brokers = self._answering()
+        yield from self._of_groups(admin, brokers)
         led = {
             TopicPartition(topic, number): partition
-            for topic, partitions in state.topics.items()
+            for topic, partitions in self._state.now().topics.items()
             if not topic.startswith("__")
             for number, partition in partitions.items()
-            if partition.leader is not None and state.nodes[partition.leader].answers
+            if partition.leader in brokers
         }
         if not led:
             return
         ends = admin.list_partition_offsets(dict.fromkeys(led, OffsetSpec.LATEST))
         for where, end in sorted(ends.items()):
-            yield ("end", where), HighWatermarkMoved(where.topic, where.partition, end.offset)
-        sizes = _sizes(admin, self._answering())
+            yield HighWatermarkMoved(where.topic, where.partition, end.offset)
+        sizes = _sizes(admin, brokers)
         for where, partition in sorted(led.items()):
             for replica in partition.replicas:
                 size, most = sizes.get((where, replica)), sizes.get((where, str(partition.leader)))
                 if size is not None and most is not None and replica != partition.leader:
-                    about = ("distance", where, replica)
                     behind = max(0, most - size)
-                    if behind or about in self._known:
-                        yield about, ReplicaDistanceChanged(where.topic, where.partition, replica, behind)
+                    if behind or replica in partition.behind_bytes:
+                        yield ReplicaDistanceChanged(where.topic, where.partition, replica, behind)
 
-    def _answering(self) -> list[int]:
+    def _answering(self) -> list[str]:
         nodes = self._state.now().nodes.items()
-        return [broker_id(name) for name, node in nodes if node.role == "broker" and node.answers]
+        return [n for n, node in nodes if node.role == "broker" and node.answers and node.registered]
 
-    def _forget(self, which: Callable[[tuple[Any, ...]], bool]) -> None:
-        self._known = {about: event for about, event in self._known.items() if not which(about)}
-
-    def _of_groups(self, admin: KafkaAdminClient) -> Iterator[tuple[tuple[Any, ...], Event]]:
-        listed = admin.list_groups(self._answering())
+    def _of_groups(self, admin: KafkaAdminClient, brokers: list[str]) -> Iterator[Event]:
+        listed = admin.list_groups(list(map(broker_id, brokers)))
         names = [group["group_id"] for group in listed if group["protocol_type"] in {"consumer", ""}]
-        for gone in sorted(self._groups - set(names)):
-            yield ("group", gone), GroupDeleted(gone)
-            self._forget(partial(_is_about_group, gone))
-        self._groups = set(names)
+        coordinators = [p.leader for p in self._state.now().topics.get(_OFFSETS, {}).values()]
+        missing = set(self._state.now().groups) - set(names)
+        if all(coordinator in brokers for coordinator in coordinators):  # else they were only not asked
+            for gone in sorted(missing & self._missing):  # twice: a new coordinator reads the log first
+                yield GroupDeleted(gone)
+        self._missing = missing
         for name, group in sorted(admin.describe_groups(names).items() if names else ()):
-            if group["error"] is not None:  # its coordinator is moving: ask again later
+            if group["error"] is not None:  # its coordinator moved, which this client never looks up again
+                self._outdated = True
                 continue
-            yield ("group", name), _group(name, group)
+            yield _group(name, group)
             for where, committed in sorted(admin.list_group_offsets(name)[name].items()):
-                yield (
-                    ("offset", name, where),
-                    OffsetCommitted(where.topic, where.partition, name, committed.offset),
-                )
-
-
-def _is_about_group(group: str, about: tuple[Any, ...]) -> bool:
-    return about[0] in {"group", "offset"} and about[1] == group
+                if where.topic in self._state.now().topics:
+                    yield OffsetCommitted(where.topic, where.partition, name, committed.offset)
 
 
 def _group(name: str, described: dict[str, Any]) -> GroupChanged:
@@ -174,13 +167,13 @@ def _group(name: str, described: dict[str, Any]) -> GroupChanged:
     )
 
 
-def _sizes(admin: KafkaAdminClient, brokers: list[int]) -> dict[tuple[TopicPartition, str], int]:
+def _sizes(admin: KafkaAdminClient, brokers: list[str]) -> dict[tuple[TopicPartition, str], int]:
     """Return how many bytes of each partition each broker has."""
     return {
         (TopicPartition(topic["name"], partition["partition_index"]), broker_name(broker["broker"])): int(
             partition["partition_size"]
         )
-        for broker in admin.describe_log_dirs(brokers=brokers)
+        for broker in admin.describe_log_dirs(brokers=list(map(broker_id, brokers)))
         for folder in broker["log_dirs"]
         for topic in folder["topics"]
         for partition in topic["partitions"]

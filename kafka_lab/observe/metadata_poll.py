@@ -44,7 +44,6 @@ class MetadataPoll:
         self._state = state
         self._pace = Pace(timeline)
         self._threads = Threads()
-        self._told: dict[str, set[MetadataChanged]] = {}  # by broker
 
     def start(self) -> None:
         """Begin."""
@@ -64,22 +63,15 @@ class MetadataPoll:
         changed = False
         for name, node in self._state.now().nodes.items():
             if node.role == "broker" and node.answers:
-                told = _metadata(name, self._host, node.port)
-                if told is not None:
-                    changed = self._compare(name, told) or changed
+                for event in _metadata(name, self._host, node.port):
+                    if self._state.now().is_changed_by(event):
+                        self._timeline.append(event)
+                        changed = True
         return changed
 
-    def _compare(self, broker: str, told: list[MetadataChanged]) -> bool:
-        before = self._told.get(broker, set())
-        new = [event for event in told if event not in before]
-        for event in new:
-            self._timeline.append(event)
-        self._told[broker] = set(told)
-        return bool(new)
 
-
-def _metadata(broker: str, host: str, port: int) -> list[MetadataChanged] | None:
-    """Return what a broker tells of each partition now, or None if it does not answer."""
+def _metadata(broker: str, host: str, port: int) -> list[MetadataChanged]:
+    """Return what a broker tells of each partition now; nothing if it does not answer."""
     request = MetadataRequest[_VERSION](topics=None, allow_auto_topic_creation=False)
     request.with_header(correlation_id=1, client_id=_CLIENT_ID)
     try:
@@ -87,11 +79,12 @@ def _metadata(broker: str, host: str, port: int) -> list[MetadataChanged] | None
             link.sendall(request.encode(header=True, framed=True))
             with link.makefile("rb") as answer:
                 size = answer.read(4)
-                if len(size) < 4:
-                    return None
-                body = answer.read(min(_MOST_BYTES, struct.unpack(">i", size)[0]))
+                expected = struct.unpack(">i", size)[0] if len(size) == 4 else 0
+                body = answer.read(min(_MOST_BYTES, expected))
+                if not expected or len(body) < expected:
+                    return []  # it ended while it answered
     except OSError:
-        return None
+        return []
     response = MetadataResponse.decode(body, version=_VERSION, header=True)
     return [
         MetadataChanged(

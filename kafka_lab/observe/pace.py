@@ -22,6 +22,7 @@ __all__ = ["Pace"]
 
 _LEAST_S, _MOST_S = 0.2, 2.0
 _SHARE = 0.1  # of the time that looking may take
+_LONGEST_S = 5.0  # a pause, however long looking took
 _STIRS = (
     BrokerLost,
     BrokerRegistered,
@@ -47,6 +48,7 @@ class Pace:
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
         self._seen = len(timeline)
+        self._lock = threading.Lock()
         self._stir = threading.Event()
         self._interval_s = _LEAST_S
         self._begin_s = time.monotonic()
@@ -62,7 +64,7 @@ class Pace:
         """
         took_s = time.monotonic() - self._begin_s
         self._interval_s = _LEAST_S if changed else min(2 * self._interval_s, _MOST_S)
-        if self._stir.wait(max(self._interval_s, took_s / _SHARE)):
+        if self._stir.wait(max(self._interval_s, min(took_s / _SHARE, _LONGEST_S))):
             self._interval_s = _LEAST_S
         self._stir.clear()
         self._begin_s = time.monotonic()
@@ -73,7 +75,8 @@ class Pace:
         self._stir.set()
 
     def _on_event(self) -> None:
-        new = self._timeline.since(self._seen)
-        self._seen += len(new)
+        with self._lock:  # events come from several threads
+            new = self._timeline.since(self._seen)
+            self._seen += len(new)
         if any(isinstance(event, _STIRS) for event in new):
             self._stir.set()

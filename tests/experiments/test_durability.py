@@ -67,7 +67,7 @@ def test_what_cannot_be_tried(lab: Lab) -> None:
         ({"recipe": "hope"}, ", ".join(RECIPES)),
         ({"acks": "2"}, "'1' or 'all'"),
         ({"acks": "1", "idempotence": True}, "needs acks='all'"),
-        ({"messages": 0}, "1 to 1000"),
+        ({"messages": 0}, "1 to 200"),
     ]:
         with pytest.raises(ConfigurationError, match=complaint):
             durability(lab, **arguments)

@@ -97,6 +97,11 @@ def test_what_cannot_be_broken_says_why(lab: Lab) -> None:
         lab.cut("broker-1", "broker-9")
     with pytest.raises(ConfigurationError, match="no link between"):
         lab.cut("broker-1", "broker-1")
+    for asking, answering in (("zookeeper-1", "broker-1"), ("broker-1", "lab-poll")):
+        with pytest.raises(ConfigurationError, match="who asks, who answers"):
+            lab.drop_responses(asking, answering)
+    with pytest.raises(ConfigurationError, match="no node's name"):
+        lab.producer(client_id="broker-1")
     with pytest.raises(ConfigurationError, match="expected milliseconds"):
         lab.slow("broker-1", "broker-2", latency_ms=-1)
     with pytest.raises(FaultError, match="nothing to heal"):

@@ -77,6 +77,14 @@ def test_skipping_the_wait_is_fast_and_says_so(lab: Lab, topic: str) -> None:
     assert lost.at_s - killed.at_s < 1.0  # the session lasts two seconds
 
 
+def test_a_wait_that_is_over_is_not_skipped(lab: Lab) -> None:
+    """Frozen for longer than its session, a broker has none that could be ended."""
+    lab.pause("broker-2")
+    lab.wait_for(BrokerLost, node="broker-2")
+    with lab.kill("broker-2", skip_wait=True):
+        assert not lab.state.nodes["broker-2"].running
+
+
 def test_a_living_broker_whose_session_ends_registers_again(lab: Lab) -> None:
     pid = lab.state.nodes["broker-2"].pid
     lab.expire_session("broker-2")
