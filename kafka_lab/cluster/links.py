@@ -195,7 +195,7 @@ class _Connection:
         self._links = links
         self._port = port
         self._known = opener not in {ANY_CLIENT, BETWEEN_BROKERS}
-        self._connecting = False
+        self._connecting: asyncio.Task[None] | None = None
         self.requests = _Direction(self, self.opened, self.accepted)
         self.responses = _Direction(self, self.accepted, self.opened)
 
@@ -234,9 +234,8 @@ class _Connection:
         if self._known and self.accepted.transport is None:
             # As with a real network nothing gets through before the handshake does, there and back.
             held = broken is not None and (broken.holds(self.opener) or broken.holds(self.acceptor))
-            if not (held or self._connecting):
-                self._connecting = True
-                self._links._loop.create_task(self._connect())
+            if not held and self._connecting is None:
+                self._connecting = self._links._loop.create_task(self._connect())
             return
         if (self.requests.lost or self.responses.lost) and broken is None:
             self.abort()

@@ -40,6 +40,7 @@ def test_a_follower_cut_from_its_leader_leaves_the_isr(lab: Lab, topic: str, how
 def test_an_idle_partition_does_not_notice(lab: Lab, topic: str) -> None:
     """A follower at the end of the log counts as caught up, cut or not: the other topic's does not."""
     partition, leader, follower = roles(lab, topic)
+    lab.producer().send(topic, b"the only one", partition=partition).get(30)
     busy = f"{topic}-busy"
     lab.create_topic(busy, partitions=3)
     of_leader = next(number for number, p in lab.state.topics[busy].items() if p.leader == leader)
