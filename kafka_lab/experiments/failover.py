@@ -315,7 +315,7 @@ class _Load:
     def __init__(self, lab: Subject, topic: str) -> None:
         self._topic = topic
         self._partitions = sorted(lab.state.topics[topic])
-        # An idempotent producer of kafka-python 3.0.12 can get stuck when it gives a record up: it never does.
+        # An idempotent producer of kafka-python 3.0.12 can get stuck when it gives a record up: not this one.
         self._producer = lab.producer(client_id=_CLIENTS[0], delivery_timeout_ms=_PATIENCE_MS)
         self._consumer = lab.consumer(topic, client_id=_CLIENTS[1], auto_offset_reset="latest")
         self._threads = Threads()
