@@ -18,6 +18,7 @@ from kafka_lab.errors import ConfigurationError, unknown
 from kafka_lab.events import LeaderChanged
 from kafka_lab.experiments.subject import Subject
 from kafka_lab.ledger import Delivery, delivery
+from kafka_lab.showing import visible
 from kafka_lab.table import Table
 from kafka_lab.views.bars import Bar, bars_scene
 from kafka_lab.views.scene import Scene, to_html
@@ -238,6 +239,7 @@ RECIPES: dict[str, Callable[[_Trial, str], None]] = {
 }
 
 
+@visible("Durability on trial")
 def durability(
     lab: Subject,
     recipe: str = "frozen followers",

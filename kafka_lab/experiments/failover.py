@@ -26,6 +26,7 @@ from kafka_lab.events import (
     RecordRead,
 )
 from kafka_lab.experiments.subject import Subject
+from kafka_lab.showing import visible
 from kafka_lab.table import Table
 from kafka_lab.threads import Threads
 from kafka_lab.views.bars import Bar, bars_scene
@@ -161,6 +162,7 @@ class FailoverReport:
         return [value for run in self.runs if (value := getattr(run, step)) is not None]
 
 
+@visible("Failovers, measured")
 def failover(
     lab: Subject, topic: str, partition: int = 0, *, how: str = "kill", runs: int = 5
 ) -> FailoverReport:

@@ -12,6 +12,7 @@ from typing import Any
 
 from kafka_lab.errors import ConfigurationError, WaitTimeoutError, unknown
 from kafka_lab.experiments.subject import Subject
+from kafka_lab.showing import visible
 from kafka_lab.table import Table
 from kafka_lab.views.bars import Bar, bars_scene
 from kafka_lab.views.scene import Scene, to_html
@@ -116,6 +117,7 @@ class OrderingReport:
         return to_html(self.scene())
 
 
+@visible("Order on trial")
 def ordering(
     lab: Subject,
     *,
