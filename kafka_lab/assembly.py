@@ -23,7 +23,7 @@ from kafka_lab.observe.group_poll import GroupPoll
 from kafka_lab.observe.metadata_poll import MetadataPoll
 from kafka_lab.observe.zk_watch import ZooKeeperWatch
 from kafka_lab.progress import Report
-from kafka_lab.state import LiveState
+from kafka_lab.state import OFFSETS_TOPIC, LiveState
 from kafka_lab.timeline import Timeline
 from kafka_lab.topics import Topics
 
@@ -150,7 +150,7 @@ def _wait_until_acknowledged(admin: KafkaAdminClient, brokers: int) -> None:
     """
     deadline = time.monotonic() + _START_S
     pause = threading.Event()
-    offsets = {TopicPartition("__consumer_offsets", 0): OffsetAndMetadata(0, "", -1)}
+    offsets = {TopicPartition(OFFSETS_TOPIC, 0): OffsetAndMetadata(0, "", -1)}
     while True:
         try:
             listed = len(admin.describe_cluster()["brokers"])

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -118,12 +119,11 @@ def _life(report: Report, runs: int) -> list[Figure]:
 
 
 def _logs(lab: Lab) -> list[str]:
-    log_files = [row[-1] for row in lab.nodes().rows if row[1] == "broker"]
-    texts = []
-    for path in log_files:
-        with open(path, encoding="utf-8", errors="replace") as log:  # noqa: PTH123 - a path as text
-            texts.append(log.read())
-    return texts
+    return [
+        Path(row[-1]).read_text(encoding="utf-8", errors="replace")
+        for row in lab.nodes().rows
+        if row[1] == "broker"
+    ]
 
 
 def observation_delays_ms(timeline: Timeline, logs: Iterable[str]) -> list[float]:
@@ -161,7 +161,7 @@ def _line_of(event: Event, said: dict[tuple[str, object], float], origin_s: floa
     """Return when a broker wrote about an event, or None if none did."""
     if isinstance(event, LeaderChanged) and event.leader != event.previous:
         return said.get((event.subject, event.leader_epoch))
-    if isinstance(event, IsrExpanded) and event.leader_epoch >= 0:
+    if isinstance(event, IsrExpanded):
         near = [
             at_s
             for (partition, about), at_s in said.items()

@@ -252,9 +252,6 @@ class Clients:
         return f"lab-{kind}-{next(self._ids)}"
 
 
-OFFSETS_TOPIC = "__consumer_offsets"
-
-
 def offsets_partition(group_id: str, partitions: int) -> int:
     """Return the partition of ``__consumer_offsets`` that keeps a group's offsets.
 

@@ -16,7 +16,7 @@ from kafka_lab.cluster.config import min_insync_replicas
 from kafka_lab.cluster.config import profile as profile_named
 from kafka_lab.cluster.distribution import prepare
 from kafka_lab.cluster.tools import run_tool
-from kafka_lab.errors import ClosedError, ConfigurationError, WaitTimeoutError, unknown
+from kafka_lab.errors import ClosedError, ConfigurationError, WaitTimeoutError
 from kafka_lab.events import Event
 from kafka_lab.looking import Looking
 from kafka_lab.moving import Moving
@@ -355,8 +355,7 @@ class Lab(Breaking, Moving, Looking):
             The end was not reached: a partition has no leader.
         """
         clients = self._running.clients
-        if topic not in self.state.topics:
-            raise ConfigurationError(unknown("topic", topic, self.state.topics))
+        self.state.partitions_of(topic)  # says so if there is none
         return clients.read(topic)
 
     def openim(self) -> OpenIM:

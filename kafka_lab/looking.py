@@ -6,8 +6,7 @@ from abc import ABC, abstractmethod
 from html import escape
 from typing import TYPE_CHECKING
 
-from kafka_lab.errors import ConfigurationError, unknown
-from kafka_lab.state import ClusterState, LiveState, NodeState, PartitionState
+from kafka_lab.state import OFFSETS_TOPIC, ClusterState, LiveState, NodeState, PartitionState
 from kafka_lab.table import Table
 from kafka_lab.timeline import Timeline
 
@@ -71,19 +70,14 @@ class Looking(ABC):
         It is the leader of the partition of ``__consumer_offsets`` that the group's ID picks: its Java hash
         code modulo the number of partitions (``GroupMetadataManager.partitionFor`` in Kafka 3.9).
         """
-        from kafka_lab.clients import OFFSETS_TOPIC, offsets_partition
+        from kafka_lab.clients import offsets_partition
 
         partitions = len(self.state.topics[OFFSETS_TOPIC])
         return self.leader_of(OFFSETS_TOPIC, offsets_partition(group_id, partitions))
 
     def _partition(self, topic: str, partition: int) -> PartitionState:
         self._check_started()
-        topics = self.state.topics
-        if topic not in topics:
-            raise ConfigurationError(unknown("topic", topic, topics))
-        if partition not in topics[topic]:
-            raise ConfigurationError(unknown(f"partition of {topic}", partition, topics[topic]))
-        return topics[topic][partition]
+        return self.state.partition_of(topic, partition)
 
     def told(self, topic: str, partition: int) -> dict[str, str | None]:
         """Return whom each broker tells its clients to be the leader, by broker, when it was last asked.
@@ -112,11 +106,9 @@ class Looking(ABC):
             There is no such topic.
         """
         self._check_started()
-        topics = self.state.topics
-        if topic not in topics:
-            raise ConfigurationError(unknown("topic", topic, topics))
+        partitions = self.state.partitions_of(topic)
         header = ("partition", "leader", "epoch", "in sync", "told otherwise by", "high watermark", "behind")
-        return Table(header, [_row_of(f"{topic}-{n}", p) for n, p in sorted(topics[topic].items())])
+        return Table(header, [_row_of(f"{topic}-{n}", p) for n, p in sorted(partitions.items())])
 
     def groups(self) -> Table:
         """Return the consumer groups: who reads what, how far they have committed, and their lag.
@@ -129,12 +121,10 @@ class Looking(ABC):
             for topic, number in sorted({*group.assignments, *group.committed}) or [("", -1)]:
                 partition = state.topics.get(topic, {}).get(number, PartitionState())
                 committed = group.committed.get((topic, number))
-                known = committed is not None and partition.high_watermark >= 0
-                lag = (
-                    str(max(0, partition.high_watermark - committed))
-                    if known and committed is not None
-                    else "-"
-                )
+                if committed is None or partition.high_watermark < 0:
+                    lag = "-"
+                else:
+                    lag = str(max(0, partition.high_watermark - committed))
                 rows.append((
                     name,
                     group.group_state,
@@ -165,8 +155,7 @@ class Looking(ABC):
         from kafka_lab.views import order_view
 
         self._check_started()
-        if topic not in self.state.topics:
-            raise ConfigurationError(unknown("topic", topic, self.state.topics))
+        self.state.partitions_of(topic)  # says so if there is none
         return order_view(self.timeline, topic)
 
     def nodes(self) -> Table:

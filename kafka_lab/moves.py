@@ -19,7 +19,7 @@ from kafka_lab.events import (
     ReassignmentStarted,
 )
 from kafka_lab.progress import Report
-from kafka_lab.state import ClusterState, LiveState, PartitionState, broker_id, broker_name
+from kafka_lab.state import ClusterState, LiveState, broker_id, broker_name
 from kafka_lab.timeline import Timeline
 
 __all__ = ["Moves"]
@@ -69,7 +69,12 @@ class Moves:
         FaultError
             A first replica is not in sync.
         """
-        chosen = self._partitions(topic, partition)
+        state = self._state.now()
+        chosen = (
+            state.partitions_of(topic)
+            if partition is None
+            else {partition: state.partition_of(topic, partition)}
+        )
         for number, p in chosen.items():
             if p.replicas[0] not in p.isr:
                 raise FaultError(
@@ -91,7 +96,7 @@ class Moves:
         FaultError
             The partition has a leader, or no living replica.
         """
-        (p,) = self._partitions(topic, partition).values()
+        p = self._state.now().partition_of(topic, partition)
         if p.leader is not None:
             raise FaultError(
                 f"{topic}-{partition} is led by {p.leader}: an unclean election is for one without leader"
@@ -114,7 +119,7 @@ class Moves:
         ConfigurationError
             There is no such topic, partition or broker.
         """
-        self._partitions(topic, partition)
+        self._state.now().partition_of(topic, partition)  # says so if there is none
         wanted = tuple(replicas)
         brokers = self._state.now().brokers
         for name in wanted:
@@ -131,8 +136,6 @@ class Moves:
         ------
         ConfigurationError
             The id is not valid or is taken.
-        FaultError
-            ZooKeeper is down.
         KafkaLabError
             The broker did not start; it is gone again.
         """
@@ -142,10 +145,6 @@ class Moves:
             raise ConfigurationError(f"broker_id is {broker!r}; expected a whole number from 0 on")
         if chosen in ids:
             raise ConfigurationError(f"there is a broker with the id {chosen} already")
-        nodes = self._state.now().nodes.items()
-        for zookeeper, node in nodes:
-            if node.role == "zookeeper" and (node.paused or not node.running):
-                raise FaultError(f"a new broker needs ZooKeeper: heal {zookeeper} first")
         name = broker_name(chosen)
         begin = len(self._timeline)
         self._cluster.add_broker(name)
@@ -178,16 +177,6 @@ class Moves:
             lambda state: not state.nodes[name].registered, self._patience_s, f"the end of {name}'s session"
         )
         self._remove(name)
-
-    def _partitions(self, topic: str, partition: int | None) -> dict[int, PartitionState]:
-        topics = self._state.now().topics
-        if topic not in topics:
-            raise ConfigurationError(unknown("topic", topic, topics))
-        if partition is None:
-            return topics[topic]
-        if partition not in topics[topic]:
-            raise ConfigurationError(unknown(f"partition of {topic}", partition, topics[topic]))
-        return {partition: topics[topic][partition]}
 
     def _elect(self, topic: str, partitions: list[int], election_type: int, kind: str) -> None:
         for partition in partitions:

@@ -166,6 +166,7 @@ class Moving(ABC):
             It did not start, and is gone again.
         """
         with self._acting() as running, visible("Adding a broker"):
+            running.faults.nodes.check_zookeeper("a new broker")
             name = running.moves.add_broker(broker_id)
             self.brokers = tuple(running.cluster.broker_names)
             return name

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from functools import reduce, singledispatch
 
 from kafka_lab import events as ev
+from kafka_lab.errors import ConfigurationError, unknown
 from kafka_lab.timeline import Timeline
 
 __all__ = [
+    "OFFSETS_TOPIC",
     "ClusterState",
     "GroupState",
     "LiveState",
@@ -20,6 +22,9 @@ __all__ = [
     "broker_id",
     "broker_name",
 ]
+
+
+OFFSETS_TOPIC = "__consumer_offsets"  # where groups' committed offsets are
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,31 @@ class ClusterState:
     def after(cls, events: Iterable[ev.Event], begin: ClusterState | None = None) -> ClusterState:
         """Return the state after all of these events, beginning with ``begin`` (default: nothing)."""
         return reduce(lambda state, event: _apply(event, state), events, begin or cls())
+
+    def partitions_of(self, topic: str) -> dict[int, PartitionState]:
+        """Return a topic's partitions by number.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such topic.
+        """
+        if topic not in self.topics:
+            raise ConfigurationError(unknown("topic", topic, self.topics))
+        return self.topics[topic]
+
+    def partition_of(self, topic: str, partition: int) -> PartitionState:
+        """Return one partition.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such topic or partition.
+        """
+        partitions = self.partitions_of(topic)
+        if partition not in partitions:
+            raise ConfigurationError(unknown(f"partition of {topic}", partition, partitions))
+        return partitions[partition]
 
     def is_changed_by(self, event: ev.Event) -> bool:
         """Tell whether an event is news: what was seen before is none, nor what has no place here."""

@@ -10,7 +10,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError
 
 from kafka_lab.asking import ask
-from kafka_lab.errors import ConfigurationError, unknown
+from kafka_lab.errors import ConfigurationError
 from kafka_lab.state import LiveState
 from kafka_lab.timeline import Timeline
 
@@ -89,10 +89,7 @@ class Topics:
         WaitTimeoutError
             No leaders within 30 s.
         """
-        topics = self._state.now().topics
-        if topic not in topics:
-            raise ConfigurationError(unknown("topic", topic, topics))
-        present = len(topics[topic])
+        present = len(self._state.now().partitions_of(topic))
         if type(total) is not int or total <= present:
             raise ConfigurationError(
                 f"total is {total!r}; expected more than the {present} that {topic} has: "
@@ -116,8 +113,7 @@ class Topics:
         WaitTimeoutError
             It was still there after 30 s, such as when a broker is down.
         """
-        if topic not in self._state.now().topics:
-            raise ConfigurationError(unknown("topic", topic, self._state.now().topics))
+        self._state.now().partitions_of(topic)  # says so if there is none
 
         def remove(admin: KafkaAdminClient) -> None:
             with contextlib.suppress(UnknownTopicOrPartitionError):  # the answer to the first time was lost

@@ -69,11 +69,11 @@ class LinkFaults:
         FaultError
             It is whole.
         """
-        ends = self._end(a), self._end(b)
-        if self._register.at(link_of(*ends)) is None:
-            raise FaultError(f"the {link_of(*ends)} is not broken: there is nothing to heal")
-        self._links().heal(*ends)
-        self._register.end(link_of(*ends))
+        place = link_of(self._end(a), self._end(b))
+        fault = self._register.at(place)
+        if fault is None:
+            raise FaultError(f"the {place} is not broken: there is nothing to heal")
+        self._heal(fault)
 
     def heal_all(self) -> None:
         """Make every link whole."""

@@ -60,7 +60,7 @@ class NodeFaults:
         if skip_wait and name == ZOOKEEPER:
             raise FaultError(f"{name} has no session of its own whose end could be hastened")
         if skip_wait:
-            self._check_zookeeper(f"skipping the wait for {name}'s session")
+            self.check_zookeeper(f"skipping the wait for {name}'s session")
         fault = self._begin(name, "kill", "restart")
         self._cluster.kill_node(name)
         if skip_wait and self._state.now().nodes[name].registered:
@@ -119,7 +119,7 @@ class NodeFaults:
         """
         if self._cluster.node(name).role != "broker":
             raise FaultError(f"{name} is no broker: it has no session")
-        self._check_zookeeper(f"ending the session of {name}")
+        self.check_zookeeper(f"ending the session of {name}")
         begin = len(self._timeline)
         self._timeline.append(FaultStarted(name, "expire_session"))
         try:
@@ -147,7 +147,7 @@ class NodeFaults:
             hint = f"; resume({name!r}) lets it go on" if self._paused(name) else ""
             raise FaultError(f"{name} runs: there is nothing to restart{hint}")
         if node.role == "broker":
-            self._check_zookeeper(f"restarting {name}")
+            self.check_zookeeper(f"restarting {name}")
             if self._register.at(link_of(name, ZOOKEEPER)) is not None:
                 raise FaultError(
                     f"restarting {name} needs its link to ZooKeeper: heal({name!r}, {ZOOKEEPER!r}) first"
@@ -192,7 +192,7 @@ class NodeFaults:
         if not self._cluster.node(name).process.running:
             raise FaultError(f"{name} is down already; restart({name!r}) brings it back")
 
-    def _check_zookeeper(self, what: str) -> None:
+    def check_zookeeper(self, what: str) -> None:
         """Refuse what needs ZooKeeper while there is none.
 
         Raises

@@ -19,18 +19,16 @@ from kafka_lab.events import (
     PollsSucceeded,
     ReplicaDistanceChanged,
 )
-from kafka_lab.observe.pace import Pace
-from kafka_lab.state import LiveState, broker_id, broker_name
-from kafka_lab.threads import Threads
+from kafka_lab.observe.poll import Poll
+from kafka_lab.state import OFFSETS_TOPIC, LiveState, broker_id, broker_name
 from kafka_lab.timeline import Timeline
 
 __all__ = ["GroupPoll"]
 
-_OFFSETS = "__consumer_offsets"
 _BLIND_AFTER_S = 3.0  # without an answer; one broker's death is no blindness
 
 
-class GroupPoll:
+class GroupPoll(Poll):
     """Asks the cluster what no znode says.
 
     Parameters
@@ -43,45 +41,31 @@ class GroupPoll:
         Returns an admin client that gives up soon.
     """
 
+    name = "groups"
+
     def __init__(
         self, timeline: Timeline, state: LiveState, new_admin: Callable[[], KafkaAdminClient]
     ) -> None:
-        self._timeline = timeline
-        self._state = state
+        super().__init__(timeline, state)
         self._new_admin = new_admin
         self._admin: KafkaAdminClient | None = None
-        self._pace = Pace(timeline)
-        self._threads = Threads()
         self._outdated = False
         self._missing: set[str] = set()  # groups that were not listed the last time
         self._silent_since_s: float | None = None
         self._blind = False
 
-    def start(self) -> None:
-        """Begin."""
-        self._threads.start({"groups": self._look_again_and_again})
-
     def close(self) -> None:
         """End."""
-        self._threads.closing.set()
-        self._pace.close()
-        self._threads.close()
-
-    def _look_again_and_again(self) -> None:
-        while not self._threads.closing.is_set():
-            self._pace.pause(changed=self._look())
+        super().close()
         self._close_admin()
 
-    def _look(self) -> bool:
-        """Report what is new, and whether there was anything."""
+    def look(self) -> bool:
+        """Report what is new, or that nobody answers."""
         changed = False
         try:
             if self._admin is None:
                 self._admin = self._new_admin()
-            for event in self._all(self._admin):
-                if self._state.now().is_changed_by(event):
-                    self._timeline.append(event)
-                    changed = True
+            changed = self.report(self._all(self._admin))
         except Exception as error:  # noqa: BLE001 - kafka-python raises many kinds while brokers die
             self._close_admin()  # an old one does not find its way after all brokers were restarted
             now_s = time.monotonic()
@@ -135,7 +119,7 @@ class GroupPoll:
     def _of_groups(self, admin: KafkaAdminClient, brokers: list[str]) -> Iterator[Event]:
         listed = admin.list_groups(list(map(broker_id, brokers)))
         names = [group["group_id"] for group in listed if group["protocol_type"] in {"consumer", ""}]
-        coordinators = [p.leader for p in self._state.now().topics.get(_OFFSETS, {}).values()]
+        coordinators = [p.leader for p in self._state.now().topics.get(OFFSETS_TOPIC, {}).values()]
         missing = set(self._state.now().groups) - set(names)
         if all(coordinator in brokers for coordinator in coordinators):  # else they were only not asked
             for gone in sorted(missing & self._missing):  # twice: a new coordinator reads the log first

@@ -12,9 +12,8 @@ import struct
 from kafka.protocol.metadata import MetadataRequest, MetadataResponse
 
 from kafka_lab.events import MetadataChanged
-from kafka_lab.observe.pace import Pace
+from kafka_lab.observe.poll import Poll
 from kafka_lab.state import LiveState, broker_name
-from kafka_lab.threads import Threads
 from kafka_lab.timeline import Timeline
 
 __all__ = ["MetadataPoll"]
@@ -25,7 +24,7 @@ _CLIENT_ID = "lab-metadata"
 _MOST_BYTES = 16 * 2**20
 
 
-class MetadataPoll:
+class MetadataPoll(Poll):
     """Asks every broker for its metadata now and then.
 
     Parameters
@@ -38,36 +37,20 @@ class MetadataPoll:
         Where they listen.
     """
 
+    name = "metadata"
+
     def __init__(self, timeline: Timeline, state: LiveState, host: str) -> None:
+        super().__init__(timeline, state)
         self._host = host
-        self._timeline = timeline
-        self._state = state
-        self._pace = Pace(timeline)
-        self._threads = Threads()
 
-    def start(self) -> None:
-        """Begin."""
-        self._threads.start({"metadata": self._look_again_and_again})
-
-    def close(self) -> None:
-        """End."""
-        self._threads.closing.set()
-        self._pace.close()
-        self._threads.close()
-
-    def _look_again_and_again(self) -> None:
-        while not self._threads.closing.is_set():
-            self._pace.pause(changed=self._look())
-
-    def _look(self) -> bool:
-        changed = False
-        for name, node in self._state.now().nodes.items():
-            if node.role == "broker" and node.answers:
-                for event in _metadata(name, self._host, node.port):
-                    if self._state.now().is_changed_by(event):
-                        self._timeline.append(event)
-                        changed = True
-        return changed
+    def look(self) -> bool:
+        """Report what brokers tell now and did not before."""
+        answering = [
+            (name, node.port)
+            for name, node in self._state.now().nodes.items()
+            if node.role == "broker" and node.answers
+        ]
+        return self.report(event for name, port in answering for event in _metadata(name, self._host, port))
 
 
 def _metadata(broker: str, host: str, port: int) -> list[MetadataChanged]:

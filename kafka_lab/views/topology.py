@@ -136,6 +136,11 @@ def _broken(graph: nx.MultiDiGraph) -> dict[tuple[str, str], str]:
     return {(a, b): data["fault"] for a, b, data in edges if data["kind"] == "broken link"}
 
 
+def _is_broken(graph: nx.MultiDiGraph, a: str, b: str) -> bool:
+    between = graph.get_edge_data(*sorted((a, b))) or {}
+    return any(data["kind"] == "broken link" for data in between.values())
+
+
 def _kind(graph: nx.MultiDiGraph, kind: str) -> list[str]:
     return [name for name, data in graph.nodes(data=True) if data["kind"] == kind]
 
@@ -205,7 +210,7 @@ def _draw_broker(
     if registered:
         middle = x + _BOX / 2
         line = f"M{middle} {_TOP}C{middle} {_TOP - 34} {centre} {_TOP - 20} {centre} 54"
-        cut = [a for a, b in _broken(graph) if a == name and b.startswith("zookeeper")]
+        cut = any(_is_broken(graph, name, zookeeper) for zookeeper in _kind(graph, "zookeeper"))
         dashes = "none" if running and not cut else "3 5"
         drawn = [
             s.path(line, stroke=s.VERMILION if cut else s.ORANGE, stroke_width=2, stroke_dasharray=dashes)
@@ -244,7 +249,7 @@ def _draw_replication(
     source, target = graph.nodes[leader], graph.nodes[follower]
     if source["broker"] not in columns or target["broker"] not in columns:
         return
-    whole = tuple(sorted((source["broker"], target["broker"]))) not in _broken(graph)
+    whole = not _is_broken(graph, source["broker"], target["broker"])
     good = whole and source["role"] == "leader" and target["role"] == "in sync"
     colour, dashes = (s.BLUE, "none") if good else (s.VERMILION, "5 4")
     x1, x2 = columns[source["broker"]], columns[target["broker"]]
