@@ -9,19 +9,21 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from kafka.errors import KafkaError
 
+from kafka_lab.clients import LabProducer
 from kafka_lab.errors import ConfigurationError, unknown
 from kafka_lab.events import LeaderChanged
-from kafka_lab.experiments.subject import Subject
+from kafka_lab.experiments.report import Report
+from kafka_lab.experiments.subject import Subject, new_topic_name
 from kafka_lab.ledger import Delivery, delivery
 from kafka_lab.showing import visible
 from kafka_lab.table import Table
 from kafka_lab.views.bars import Bar, bars_scene
-from kafka_lab.views.scene import Scene, to_html
+from kafka_lab.views.scene import Scene
 
 __all__ = ["RECIPES", "DurabilityReport", "durability"]
 
@@ -32,7 +34,7 @@ _CLIENT = "durability"
 
 
 @dataclass(frozen=True)
-class DurabilityReport:
+class DurabilityReport(Report):
     """What one recipe cost.
 
     Attributes
@@ -84,16 +86,6 @@ class DurabilityReport:
             self.table(),
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report as JSON data."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        return self.table().to_text()
-
-    def _repr_html_(self) -> str:
-        return to_html(self.scene())
-
     def _counts(self) -> list[tuple[str, int]]:
         found = self.delivery
         return [
@@ -109,8 +101,9 @@ class DurabilityReport:
 class _Trial:
     """One topic with one partition, a producer, and what was sent."""
 
-    def __init__(self, lab: Subject, topic: str, producer: Any, messages: int) -> None:  # noqa: ANN401
+    def __init__(self, lab: Subject, topic: str, producer: LabProducer, acks: str, messages: int) -> None:
         self.lab = lab
+        self.acks = acks
         self.topic = topic
         self._producer = producer
         self._messages = messages
@@ -161,13 +154,13 @@ class _Trial:
         return future
 
 
-def _frozen_followers(trial: _Trial, acks: str) -> None:
+def _frozen_followers(trial: _Trial) -> None:
     """Kill the leader, which alone has the messages: frozen for a moment, the followers are still in sync."""
     lab = trial.lab
     for follower in trial.followers:
         lab.pause(follower)
     trial.send_all()
-    if acks == "1":
+    if trial.acks == "1":
         trial.wait_for_answers()
     begin = len(lab.timeline)
     lab.kill(trial.leader, skip_wait=True)
@@ -176,7 +169,7 @@ def _frozen_followers(trial: _Trial, acks: str) -> None:
     _wait_for_leader(trial, begin)
 
 
-def _frozen_leader(trial: _Trial, _acks: str) -> None:
+def _frozen_leader(trial: _Trial) -> None:
     """Freeze the leader until its successor is elected: it acknowledges before it hears of that."""
     lab = trial.lab
     begin = len(lab.timeline)
@@ -186,7 +179,7 @@ def _frozen_leader(trial: _Trial, _acks: str) -> None:
     lab.resume(trial.leader)
 
 
-def _isolated_leader(trial: _Trial, acks: str) -> None:
+def _isolated_leader(trial: _Trial) -> None:
     """Cut the leader off from the others, but not from the producer: it goes on as if it led."""
     lab = trial.lab
     begin = len(lab.timeline)
@@ -195,16 +188,16 @@ def _isolated_leader(trial: _Trial, acks: str) -> None:
             lab.cut(trial.leader, name)
     _wait_for_leader(trial, begin)
     trial.send_all()
-    if acks == "1":
+    if trial.acks == "1":
         trial.wait_for_answers()
 
 
-def _unclean_election(trial: _Trial, _acks: str) -> None:
+def _unclean_election(trial: _Trial) -> None:
     """Kill the last in-sync replica, and let one lead that missed the messages."""
     lab = trial.lab
     for follower in trial.followers:
         lab.kill(follower, skip_wait=True)
-    trial.lab.timeline.wait_until(
+    lab.timeline.wait_until(
         lambda: lab.isr_of(trial.topic, 0) == (trial.leader,) or None,
         timeout_s=_WAIT_S,
         expected="an ISR of the leader alone",
@@ -219,7 +212,7 @@ def _unclean_election(trial: _Trial, _acks: str) -> None:
     lab.elect_unclean(trial.topic, 0)
 
 
-def _lost_responses(trial: _Trial, _acks: str) -> None:
+def _lost_responses(trial: _Trial) -> None:
     """Lose the answers: the messages are stored, the producer never hears of it, and sends them again."""
     lab = trial.lab
     lab.drop_responses(_CLIENT, trial.leader)
@@ -230,7 +223,7 @@ def _lost_responses(trial: _Trial, _acks: str) -> None:
 
 
 #: What is broken and when, by the recipe's name.
-RECIPES: dict[str, Callable[[_Trial, str], None]] = {
+RECIPES: dict[str, Callable[[_Trial], None]] = {
     "frozen followers": _frozen_followers,
     "frozen leader": _frozen_leader,
     "isolated leader": _isolated_leader,
@@ -298,10 +291,10 @@ def durability(
         max_in_flight_requests_per_connection=5,
         batch_size=0,  # each message is a request of its own
     )
-    trial = _Trial(lab, topic, producer, messages)
+    trial = _Trial(lab, topic, producer, acks, messages)
     try:
         trial.send_one()
-        RECIPES[recipe](trial, acks)
+        RECIPES[recipe](trial)
         lab.heal_all()
         trial.wait_for_answers()
     finally:
@@ -316,9 +309,7 @@ def durability(
 
 
 def _new_topic(lab: Subject, min_insync_replicas: int) -> str:
-    topic = next(
-        name for number in itertools.count(1) if (name := f"durability-{number}") not in lab.state.topics
-    )
+    topic = new_topic_name(lab, "durability")
     config = {"min.insync.replicas": str(min_insync_replicas), "unclean.leader.election.enable": "false"}
     lab.create_topic(topic, replication_factor=3, config=config)
     return topic

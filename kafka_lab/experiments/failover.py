@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from kafka.errors import KafkaError
 
@@ -25,12 +24,13 @@ from kafka_lab.events import (
     RecordAcknowledged,
     RecordRead,
 )
+from kafka_lab.experiments.report import Report
 from kafka_lab.experiments.subject import Subject
 from kafka_lab.showing import visible
 from kafka_lab.table import Table
 from kafka_lab.threads import Threads
 from kafka_lab.views.bars import Bar, bars_scene
-from kafka_lab.views.scene import Scene, to_html
+from kafka_lab.views.scene import Scene
 
 __all__ = ["FailoverReport", "FailoverRun", "failover"]
 
@@ -92,7 +92,7 @@ class FailoverRun:
 
 
 @dataclass(frozen=True)
-class FailoverReport:
+class FailoverReport(Report):
     """Some failovers of one kind.
 
     Attributes
@@ -147,16 +147,6 @@ class FailoverReport:
             ],
             self.table(),
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report as JSON data."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        return self.table().to_text()
-
-    def _repr_html_(self) -> str:
-        return to_html(self.scene())
 
     def _values(self, step: str) -> list[float]:
         return [value for run in self.runs if (value := getattr(run, step)) is not None]
@@ -229,8 +219,11 @@ def _run(lab: Subject, topic: str, partition: int, act: Callable[[str], object])
         since=elected.seq,
     )
     _wait_for_acknowledgements(lab, topic, partition, read.seq)
+    process_gone = timeline.find(NodeExited, since=begin, node=leader)
+    session_expired = timeline.find(BrokerLost, since=begin, node=leader)
+    controller_elected = timeline.find(ControllerElected, since=begin)
+    stall_of_others_s = _longest_pause(timeline.since(begin), topic, partition, broken.at_s)
     healing_s = timeline.now_s()
-    seen = timeline.since(begin)
     lab.heal_all()
 
     def after(event: Event | None) -> float | None:
@@ -243,13 +236,13 @@ def _run(lab: Subject, topic: str, partition: int, act: Callable[[str], object])
         leader=leader,
         successor=elected.leader,
         was_controller=was_controller,
-        process_gone_s=after(_first(seen, NodeExited, leader)),
-        session_expired_s=after(_first(seen, BrokerLost, leader)),
-        controller_elected_s=after(next((e for e in seen if isinstance(e, ControllerElected)), None)),
+        process_gone_s=after(process_gone),
+        session_expired_s=after(session_expired),
+        controller_elected_s=after(controller_elected),
         leader_elected_s=elapsed(elected),
         acknowledged_s=elapsed(first),
         read_s=elapsed(read),
-        stall_of_others_s=_longest_pause(seen, topic, partition, broken.at_s),
+        stall_of_others_s=stall_of_others_s,
         healed_s=round(timeline.now_s() - healing_s, 3),
         stuck=stuck,
     )
@@ -281,10 +274,6 @@ def _first_read(events: list[Event], topic: str, partition: int, offset: int) ->
     return next(
         (e for e in reads if (e.topic, e.partition) == (topic, partition) and e.offset >= offset), None
     )
-
-
-def _first(events: list[Event], kind: type[NodeExited | BrokerLost], node: str) -> Event | None:
-    return next((e for e in events if isinstance(e, kind) and e.node == node), None)
 
 
 def _longest_pause(events: list[Event], topic: str, partition: int, begin_s: float) -> float:

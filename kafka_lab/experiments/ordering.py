@@ -7,15 +7,16 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from kafka_lab.errors import ConfigurationError, WaitTimeoutError, unknown
-from kafka_lab.experiments.subject import Subject
+from kafka_lab.experiments.report import Report
+from kafka_lab.experiments.subject import Subject, new_topic_name
 from kafka_lab.showing import visible
 from kafka_lab.table import Table
 from kafka_lab.views.bars import Bar, bars_scene
-from kafka_lab.views.scene import Scene, to_html
+from kafka_lab.views.scene import Scene
 
 __all__ = ["DISTURBANCES", "OrderingReport", "inversions", "ordering"]
 
@@ -40,7 +41,7 @@ def inversions(numbers: Iterable[int]) -> int:
 
 
 @dataclass(frozen=True)
-class OrderingReport:
+class OrderingReport(Report):
     """In which order a reader of the whole topic met the messages.
 
     Attributes
@@ -106,16 +107,6 @@ class OrderingReport:
             self.table(),
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report as JSON data."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        return self.table().to_text()
-
-    def _repr_html_(self) -> str:
-        return to_html(self.scene())
-
 
 @visible("Order on trial")
 def ordering(
@@ -160,7 +151,7 @@ def ordering(
             f"messages is {messages!r}; expected a whole number from 2 to {MOST_MESSAGES}"
         )
     lab.heal_all()
-    topic = next(name for n in itertools.count(1) if (name := f"ordering-{n}") not in lab.state.topics)
+    topic = new_topic_name(lab, "ordering")
     lab.create_topic(topic, partitions=_PARTITIONS)
     producers = {
         sender: lab.producer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ from kafka_lab.faults import Fault
 from kafka_lab.state import ClusterState
 from kafka_lab.timeline import Timeline
 
-__all__ = ["Subject"]
+__all__ = ["Subject", "new_topic_name"]
 
 
 class Subject(Protocol):
@@ -80,3 +81,8 @@ class Subject(Protocol):
 
     def read(self, topic: str) -> list[Any]:
         """Read a topic from its beginning to its end."""
+
+
+def new_topic_name(lab: Subject, stem: str) -> str:
+    """Return a name that no topic has yet, such as ``durability-3``."""
+    return next(name for n in itertools.count(1) if (name := f"{stem}-{n}") not in lab.state.topics)
