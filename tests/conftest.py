@@ -6,7 +6,9 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -45,10 +47,25 @@ def running_lab() -> Iterator[Lab]:
 
 
 @pytest.fixture
-def lab(running_lab: Lab) -> Iterator[Lab]:
-    """The session's lab: three brokers, all up and connected before and after the test."""
-    yield running_lab
-    running_lab.heal_all()
+def lab(running_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    """The session's lab: three brokers, all up and connected before and after the test.
+
+    Clients that the test makes are closed after it: hundreds would ask for a dead broker in later tests.
+    """
+    with ExitStack() as clients:
+
+        def closed_after_it(make: Callable[..., Any], **how: object) -> Callable[..., Any]:
+            def made(*arguments: object, **settings: object) -> Any:
+                client = make(*arguments, **settings)
+                clients.callback(client.close, **how)
+                return client
+
+            return made
+
+        monkeypatch.setattr(running_lab, "producer", closed_after_it(running_lab.producer, timeout=2))
+        monkeypatch.setattr(running_lab, "consumer", closed_after_it(running_lab.consumer, autocommit=False))
+        yield running_lab
+        running_lab.heal_all()
 
 
 @pytest.fixture

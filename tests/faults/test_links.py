@@ -17,7 +17,12 @@ def roles(lab: Lab, topic: str) -> tuple[int, str, str]:
     partition = next(number for number, p in partitions.items() if p.leader != controller)
     leader = partitions[partition].leader
     assert leader
-    return partition, leader, next(name for name in lab.brokers if name not in {leader, controller})
+    follower = next(name for name in lab.brokers if name not in {leader, controller})
+    # A broker keeps its connection to an earlier controller and would ask that one to change the ISR, for 30 s
+    # (controller.socket.timeout.ms); when it is lost, the broker looks for the present one.
+    with lab.reset(leader, follower):
+        pass
+    return partition, leader, follower
 
 
 @pytest.mark.parametrize("how", ["cut", "reset", "drop_responses", "one way"])
