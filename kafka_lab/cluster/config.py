@@ -18,11 +18,16 @@ __all__ = [
     "profile",
     "to_text",
     "zookeeper_properties",
+    "zookeeper_settings",
 ]
 
 _SESSION = "zookeeper.session.timeout.ms"
 _OWN = {
     "broker.id",
+    "node.id",
+    "process.roles",
+    "controller.quorum.voters",
+    "controller.listener.names",
     "listeners",
     "advertised.listeners",
     "listener.security.protocol.map",
@@ -32,6 +37,14 @@ _OWN = {
     "zookeeper.connect",
 }
 HOST = "127.0.0.1"  # everything listens here and nowhere else
+LOG4J2 = """\
+appender.console.type=Console
+appender.console.name=console
+appender.console.layout.type=PatternLayout
+appender.console.layout.pattern=[%d] %p %m (%c)%n
+rootLogger.level={level}
+rootLogger.appenderRef.console.ref=console
+"""
 LOG4J = """\
 log4j.rootLogger={level}, console
 log4j.appender.console=org.apache.log4j.ConsoleAppender
@@ -85,6 +98,10 @@ class Profile:
             raise ConfigurationError(f"{_SESSION} is {session!r}; expected milliseconds")
         return replace(self, session_timeout_ms=int(session), broker={**self.broker, **settings})
 
+    def with_broker(self, settings: Mapping[str, str]) -> Profile:
+        """Return this profile with these broker settings and no others."""
+        return replace(self, broker=dict(settings))
+
 
 # A lab's own settings, with what each of them teaches when it is set back to Kafka's default.
 _QUICK = {
@@ -92,7 +109,10 @@ _QUICK = {
     "replica.lag.time.max.ms": "2000",
     # As shipped (500 and 1000) these two delay acks=all by up to a second after an election.
     "replica.fetch.wait.max.ms": "50",
-    "replica.fetch.backoff.ms": "100",
+    "replica.fetch.backoff.ms": "50",
+    # A leader asks a controller that is frozen or cut off for this long (30000 as shipped) before it turns to
+    # the present one: until then it can neither take a follower off the in-sync replicas nor take one back.
+    "controller.socket.timeout.ms": "3000",
     # As shipped the last broker to stop tries three times, five seconds apart.
     "controlled.shutdown.max.retries": "1",
     "controlled.shutdown.retry.backoff.ms": "100",
@@ -102,6 +122,13 @@ _QUICK = {
     "min.insync.replicas": "2",
     # A consumer group's first members need not wait three seconds for more.
     "group.initial.rebalance.delay.ms": "0",
+    # A consumer may ask for a session as short as this (6000 as shipped): a dead member is noticed sooner.
+    "group.min.session.timeout.ms": "1000",
+    # Retention looks for old segments every five minutes as shipped, for the first time after 30 seconds; the
+    # cleaner looks for work every 15 seconds.
+    "log.initial.task.delay.ms": "1000",
+    "log.retention.check.interval.ms": "1000",
+    "log.cleaner.backoff.ms": "500",
     # A misspelt topic is an error, and no new topic.
     "auto.create.topics.enable": "false",
     # A deleted topic's folders go at once.
@@ -164,9 +191,22 @@ def profile(name: str) -> Profile:
     return PROFILES[name]
 
 
-def zookeeper_properties(*, port: int, data: Path, profile: Profile) -> dict[str, str]:
-    """Return ZooKeeper's configuration, by the keys of its Administrator's Guide."""
+def zookeeper_properties(
+    *, port: int, data: Path, profile: Profile, peers: Mapping[int, tuple[int, int]] | None = None
+) -> dict[str, str]:
+    """Return ZooKeeper's configuration, by the keys of its Administrator's Guide.
+
+    ``peers`` are the members of an ensemble, by the number in their ``myid``: the port for followers, and the
+    one for leader election.
+    """
+    ensemble = {
+        f"server.{number}": f"{HOST}:{ports[0]}:{ports[1]}" for number, ports in (peers or {}).items()
+    }
     return {
+        # An ensemble's own limits, in ticks: they are short with the lab's ticks.
+        "initLimit": "50",
+        "syncLimit": "10",
+        **ensemble,
         "dataDir": str(data),
         "clientPort": str(port),
         "clientPortAddress": HOST,
@@ -184,30 +224,19 @@ def zookeeper_properties(*, port: int, data: Path, profile: Profile) -> dict[str
 
 
 def broker_properties(
-    *,
-    broker_id: int,
-    listeners: Mapping[str, str],
-    data: Path,
-    zookeeper: str,
-    brokers: int,
-    profile: Profile,
+    *, listeners: Mapping[str, str], data: Path, metadata: Mapping[str, str], brokers: int, profile: Profile
 ) -> dict[str, str]:
     """Return a broker's configuration, by Kafka's configuration keys.
 
-    ``listeners`` are the settings of :func:`direct_listener` or :func:`linked_listeners`. The internal
-    topics get as many replicas as there are brokers, three at most, and few partitions.
+    ``listeners`` are the settings of :func:`direct_listener` or :func:`linked_listeners`; ``metadata`` says
+    who the broker is and where the cluster's metadata are (:func:`zookeeper_settings`, or
+    :func:`kafka_lab.cluster.kraft.quorum_settings`). The internal topics get as many replicas as there are
+    brokers, three at most, and few partitions.
     """
     copies = str(min(3, brokers))
     settings = {
-        "broker.id": str(broker_id),
-        # Else ids above 1000 are Kafka's own to give.
-        "broker.id.generation.enable": "false",
         **listeners,
         "log.dirs": str(data),
-        "zookeeper.connect": zookeeper,
-        _SESSION: str(profile.session_timeout_ms),
-        # Unset it falls back to the session timeout, and a slow boot ends in an exit.
-        "zookeeper.connection.timeout.ms": "30000",
         "offsets.topic.replication.factor": copies,
         "offsets.topic.num.partitions": "3",
         "transaction.state.log.replication.factor": copies,
@@ -219,11 +248,25 @@ def broker_properties(
         "background.threads": "2",
         "log.cleaner.dedupe.buffer.size": "2097152",
         "log.index.size.max.bytes": "1048576",
+        **metadata,
         **profile.broker,
     }
     if settings.get("min.insync.replicas") == _QUICK["min.insync.replicas"]:
         settings["min.insync.replicas"] = str(min_insync_replicas(brokers))
     return settings
+
+
+def zookeeper_settings(*, broker_id: int, connect: str, profile: Profile) -> dict[str, str]:
+    """Return who a broker is and where its ZooKeeper is."""
+    return {
+        "broker.id": str(broker_id),
+        # Else ids above 1000 are Kafka's own to give.
+        "broker.id.generation.enable": "false",
+        "zookeeper.connect": connect,
+        _SESSION: str(profile.session_timeout_ms),
+        # Unset it falls back to the session timeout, and a slow boot ends in an exit.
+        "zookeeper.connection.timeout.ms": "30000",
+    }
 
 
 def direct_listener(port: int) -> dict[str, str]:
@@ -232,12 +275,21 @@ def direct_listener(port: int) -> dict[str, str]:
 
 
 def linked_listeners(
-    *, internal: int, client: int, linked_internal: int, linked_client: int
+    *,
+    internal: int,
+    client: int,
+    linked_internal: int,
+    linked_client: int,
+    bind: str = HOST,
+    name: str = HOST,
 ) -> dict[str, str]:
-    """Return the settings of a broker that is reached through two links: of brokers, and of clients."""
+    """Return the settings of a broker that brokers and clients reach in two ways, such as by two links.
+
+    In a container ``bind`` is its own address, and ``name`` what other brokers call it.
+    """
     return {
-        "listeners": f"INTERNAL://{HOST}:{internal},CLIENT://{HOST}:{client}",
-        "advertised.listeners": f"INTERNAL://{HOST}:{linked_internal},CLIENT://{HOST}:{linked_client}",
+        "listeners": f"INTERNAL://{bind}:{internal},CLIENT://{bind}:{client}",
+        "advertised.listeners": f"INTERNAL://{name}:{linked_internal},CLIENT://{HOST}:{linked_client}",
         "listener.security.protocol.map": "INTERNAL:PLAINTEXT,CLIENT:PLAINTEXT",
         "inter.broker.listener.name": "INTERNAL",
     }

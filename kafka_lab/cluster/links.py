@@ -14,11 +14,12 @@ import socket
 import struct
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from kafka_lab.cluster.config import HOST
 from kafka_lab.errors import FaultError
-from kafka_lab.state import broker_name
+from kafka_lab.state import node_name
 
 __all__ = ["ANY_CLIENT", "BETWEEN_BROKERS", "Breakage", "Links", "client"]
 
@@ -41,6 +42,17 @@ def client(client_id: str) -> str:
     'client anna'
     """
     return f"{ANY_CLIENT} {client_id}"
+
+
+def client_id(end: str) -> str:
+    """Return the client id of an end that is a client; a node's name stays what it is.
+
+    Examples
+    --------
+    >>> client_id(client("anna")), client_id("broker-1")
+    ('anna', 'broker-1')
+    """
+    return end.removeprefix(f"{ANY_CLIENT} ")
 
 
 @dataclass(frozen=True)
@@ -89,7 +101,7 @@ class Links:
         self.clients: set[str] = set()
         self._broken: dict[frozenset[str], Breakage] = {}
         self._open: set[_Connection] = set()
-        self._servers: list[tuple[str, str, asyncio.Server]] = []
+        self._ports: list[_Port] = []
         self._loop: asyncio.AbstractEventLoop
         self._thread: threading.Thread | None = None
 
@@ -111,22 +123,38 @@ class Links:
         """
 
         async def serve() -> int:
-            server = await self._loop.create_server(
-                lambda: _Connection(self, opener, acceptor, port).opened, HOST, 0, backlog=512
-            )
-            self._servers.append((opener, acceptor, server))
-            return int(server.sockets[0].getsockname()[1])
+            ours = _Port(opener, acceptor, lambda: _Connection(self, opener, acceptor, port).opened)
+            await ours.open()
+            self._ports.append(ours)
+            return ours.number
 
         return asyncio.run_coroutine_threadsafe(serve(), self._loop).result(_START_S)
+
+    def follow(self, node: str, *, running: bool) -> None:
+        """Refuse connections to a node that does not run, as its own port does; take them again when it does.
+
+        One that is taken and then torn down looks alive to a client, which then tries again at once, forever.
+        """
+
+        async def follow() -> None:
+            for port in self._ports:
+                if port.acceptor == node:
+                    if running:
+                        await port.open()
+                    else:
+                        await port.refuse()
+
+        if self._thread is not None:
+            asyncio.run_coroutine_threadsafe(follow(), self._loop).result(_START_S)
 
     def forget(self, node: str) -> None:
         """Close the ports of a node that is no more."""
 
         async def close() -> None:
-            for opener, acceptor, server in self._servers:
-                if node in {opener, acceptor}:
-                    server.close()
-            self._servers = [entry for entry in self._servers if node not in entry[:2]]
+            for port in self._ports:
+                if node in {port.opener, port.acceptor}:
+                    port.release()
+            self._ports = [port for port in self._ports if node not in {port.opener, port.acceptor}]
 
         asyncio.run_coroutine_threadsafe(close(), self._loop).result(_START_S)
 
@@ -159,8 +187,8 @@ class Links:
             return
 
         async def end() -> None:
-            for _, _, server in self._servers:
-                server.close()
+            for port in self._ports:
+                port.release()
             for connection in tuple(self._open):
                 connection.abort()
             for task in asyncio.all_tasks() - {asyncio.current_task()}:
@@ -182,6 +210,51 @@ class Links:
                 connection.update()
 
         asyncio.run_coroutine_threadsafe(apply(), self._loop).result(_START_S)
+
+
+class _Port:
+    """A port of ours: it stays ours while nothing is taken on it."""
+
+    def __init__(self, opener: str, acceptor: str, new_end: Callable[[], _End]) -> None:
+        self.opener = opener
+        self.acceptor = acceptor
+        self._new_end = new_end
+        self._server: asyncio.Server | None = None
+        self._held = _bound(0)  # bound, but not listening: connections are refused, and nobody else gets it
+        self.number: int = self._held.getsockname()[1]
+
+    async def open(self) -> None:
+        if self._server is None:
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_server(self._new_end, sock=_bound(self.number), backlog=512)
+
+    async def refuse(self) -> None:
+        if self._server is None:
+            return
+        loop = asyncio.get_running_loop()
+        for listening in self._server.sockets:
+            loop.remove_reader(listening.fileno())
+        for _ in range(3):  # asyncio makes transports of what it has accepted, which needs the server
+            await asyncio.sleep(0)
+        self.close()
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def release(self) -> None:
+        self.close()
+        self._held.close()
+
+
+def _bound(port: int) -> socket.socket:
+    """Return a socket that is bound to a port, which another of ours may be bound to as well."""
+    ours = socket.socket()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    ours.bind((HOST, port))
+    return ours
 
 
 class _Connection:
@@ -262,7 +335,7 @@ class _Connection:
             return
         client_id = begin[_HEADER.size : _HEADER.size + length].decode(errors="replace")
         broker = _OF_BROKER.match(client_id) if self.opener == BETWEEN_BROKERS else None
-        self.opener = broker_name(int(broker[1])) if broker else client(client_id)
+        self.opener = node_name(int(broker[1])) if broker else client(client_id)
         if broker is None:
             self._links.clients.add(client_id)
         self._known = True

@@ -1,10 +1,10 @@
-"""ZooKeeper and Kafka brokers as child processes on 127.0.0.1."""
+"""Kafka brokers, and the ZooKeepers or controllers beside them, as child processes on 127.0.0.1."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -13,29 +13,31 @@ from pathlib import Path
 from kafka_lab.cluster.config import (
     HOST,
     LOG4J,
+    LOG4J2,
     Profile,
     broker_properties,
     direct_listener,
     linked_listeners,
     to_text,
-    zookeeper_properties,
 )
 from kafka_lab.cluster.distribution import Distribution
+from kafka_lab.cluster.keepers import ZooKeepers, keepers_of
 from kafka_lab.cluster.links import ANY_CLIENT, BETWEEN_BROKERS, Links
+from kafka_lab.cluster.metrics import Exporter
 from kafka_lab.cluster.ports import free_ports
 from kafka_lab.cluster.probe import broker_answers, zookeeper_answers
 from kafka_lab.cluster.process import NodeProcess
 from kafka_lab.cluster.runs import Run
+from kafka_lab.cluster.shape import Shape
 from kafka_lab.errors import ConfigurationError, NodeStartError, unknown
 from kafka_lab.events import NodeExited, NodeStarted
-from kafka_lab.state import broker_id, broker_name
 from kafka_lab.timeline import Timeline
 
 __all__ = ["LocalCluster", "Node"]
 
-ZOOKEEPER = "zookeeper-1"
 MAIN_CLASSES = {
     "zookeeper": "org.apache.zookeeper.server.quorum.QuorumPeerMain",
+    "controller": "kafka.Kafka",
     "broker": "kafka.Kafka",
 }
 # Small and quick to start: a teaching laptop runs four of these beside a browser.
@@ -59,6 +61,7 @@ HINTS = {
 }
 _POLL_S = 0.02
 _STOP_S = 5.0
+_CLOSE_S = 2.0  # the data are thrown away: a broker without a quorum need not wait for one
 _TAIL_LINES = 12
 
 
@@ -85,9 +88,18 @@ class Node:
     data: Path
     process: NodeProcess
 
+    @property
+    def log_path(self) -> Path:
+        """The file that it logs to."""
+        return self.process.log_path
+
+    def log_text(self) -> str:
+        """Return the last 16 KiB that it wrote."""
+        return self.process.log_text()
+
 
 class LocalCluster:
-    """One ZooKeeper and some Kafka brokers; ``broker-N`` has the ``broker.id`` N.
+    """Some Kafka brokers with a ZooKeeper (or an ensemble) or a KRaft quorum; ``broker-N`` has the id N.
 
     Parameters
     ----------
@@ -95,23 +107,27 @@ class LocalCluster:
         Gets NodeStarted and NodeExited.
     distribution : Distribution
         Java and the jars.
-    brokers : int
-        How many.
+    shape : Shape
+        Which nodes.
     profile : Profile
         How fast failures are noticed.
     java_options : mapping, optional
-        Further JVM options by role, ``"zookeeper"`` and ``"broker"``.
+        Further JVM options by role: ``"zookeeper"``, ``"controller"`` and ``"broker"``.
     linked : bool, default False
         Put links that can be cut between brokers, ZooKeeper and clients.
+    exporter : Exporter, optional
+        Lets brokers and controllers tell their metrics.
 
     Attributes
     ----------
+    shape : Shape
+        The nodes at the start.
     links : Links or None
         These links.
     broker_names : list of str
         The brokers' names, started or not.
     nodes : dict
-        The nodes by name, ZooKeeper first; empty before :meth:`start`.
+        The nodes by name, ZooKeepers and controllers first; empty before :meth:`start`.
     """
 
     def __init__(
@@ -119,22 +135,31 @@ class LocalCluster:
         timeline: Timeline,
         distribution: Distribution,
         *,
-        brokers: int,
+        shape: Shape,
         profile: Profile,
         java_options: Mapping[str, Sequence[str]] | None = None,
         linked: bool = False,
+        exporter: Exporter | None = None,
     ) -> None:
+        self.ours = True
+        self.exporter = exporter
         self.links = Links() if linked else None
         self.nodes: dict[str, Node] = {}
         self._timeline = timeline
         self._distribution = distribution
-        self._brokers = brokers
-        self.broker_names = [broker_name(number) for number in range(1, brokers + 1)]
-        self._profile = profile
+        self.shape = shape
+        self.broker_names = shape.broker_names
+        self._keepers = keepers_of(shape, profile)
+        self._profile = self._keepers.broker_settings(profile)
         self._java_options = java_options or {}
         self._run: Run | None = None
         self._told_to_exit: set[str] = set()
         self._ports: set[int] = set()  # chosen, but perhaps not bound yet
+
+    @property
+    def mode(self) -> str:
+        """``"zookeeper"`` or ``"kraft"``."""
+        return self.shape.mode
 
     @property
     def bootstrap_servers(self) -> list[str]:
@@ -142,9 +167,25 @@ class LocalCluster:
         return [f"{HOST}:{self.nodes[name].client_port}" for name in self.broker_names]
 
     @property
-    def zookeeper_connect(self) -> str:
-        """Where clients find ZooKeeper."""
-        return f"{HOST}:{self.nodes[ZOOKEEPER].port}"
+    def zookeeper_connect(self) -> str | None:
+        """Where clients find ZooKeeper; None in KRaft."""
+        return self._keepers.connect if isinstance(self._keepers, ZooKeepers) else None
+
+    def has_quorum(self, is_well: Callable[[str], bool]) -> bool:
+        """Tell whether a majority of the ZooKeepers or controllers runs and is well."""
+        voters = [name for name in self._keepers.voters if name in self.nodes]
+        well = [name for name in voters if self.nodes[name].process.running and is_well(name)]
+        return 2 * len(well) > len(voters)
+
+    @property
+    def keepers(self) -> list[str]:
+        """The names of the ZooKeepers, or of the controllers that are no brokers."""
+        return self._keepers.names
+
+    @property
+    def voters(self) -> list[str]:
+        """The names of the nodes of which a majority must live."""
+        return self._keepers.voters
 
     @property
     def folder(self) -> Path:
@@ -152,30 +193,30 @@ class LocalCluster:
         return self._running().folder
 
     def start(self, timeout_s: float) -> None:
-        """Start all processes at once and wait until ZooKeeper serves.
+        """Start all processes at once and wait until the ZooKeepers or controllers serve.
 
         Raises
         ------
         NodeStartError
-            A process exited, or ZooKeeper did not answer in time. :meth:`close` is still to be called.
+            A process exited, or one of these did not answer in time. :meth:`close` is still to be called.
         """
         self._run = Run()
+        log4j = LOG4J2 if self.shape.mode == "kraft" else LOG4J
         for kind, level in {"node": "INFO", "tool": "ERROR"}.items():
-            (self.folder / f"log4j.{kind}").write_text(LOG4J.format(level=level), encoding="utf-8")
+            (self.folder / f"log4j.{kind}.properties").write_text(log4j.format(level=level), encoding="utf-8")
         if self.links is not None:
             self.links.start()
-        zookeeper_port = self._free_port()
-        self._add(
-            ZOOKEEPER,
-            "zookeeper",
-            zookeeper_port,
-            zookeeper_properties(port=zookeeper_port, data=self.folder / ZOOKEEPER, profile=self._profile),
-        )
+        self._keepers.choose_ports(self._free_port)
+        for name in self._keepers.names:
+            data = self._new_folder(name)
+            port = self._keepers.ports[name]
+            self._add(name, self._keepers.role, port, data, self._keepers.prepare(name, data))
         for name in self.broker_names:
             self._make_broker(name)
         for name in self.nodes:
             self.start_node(name)
-        self.wait_until_answers(ZOOKEEPER, timeout_s)
+        for name in self.keepers:
+            self.wait_until_answers(name, timeout_s)
 
     def wait_until_answers(self, name: str, timeout_s: float) -> None:
         """Wait until a node serves: the first of {it answers, a process exited, the deadline}.
@@ -186,7 +227,7 @@ class LocalCluster:
             A process exited, or the deadline passed.
         """
         node = self.node(name)
-        answers = {"zookeeper": zookeeper_answers, "broker": broker_answers}[node.role]
+        answers = zookeeper_answers if node.role == "zookeeper" else broker_answers
         deadline = time.monotonic() + timeout_s
         pause = threading.Event()
         while not answers(node.port):
@@ -212,6 +253,8 @@ class LocalCluster:
         node = self.node(name)
         self._told_to_exit.discard(name)
         node.process.start()
+        if self.links is not None:
+            self.links.follow(name, running=True)
         self._timeline.append(NodeStarted(name, node.role, node.client_port, node.process.pid))
 
     def add_broker(self, name: str) -> None:
@@ -226,6 +269,8 @@ class LocalCluster:
         self.broker_names.remove(name)
         if self.links is not None:
             self.links.forget(name)
+        if self.exporter is not None:
+            self.exporter.forget(name, self.folder)
 
     def kill_node(self, name: str) -> None:
         """End a node with SIGKILL; its process is gone when this returns."""
@@ -267,17 +312,15 @@ class LocalCluster:
         )
 
     def close(self, *, keep_logs: bool = False) -> None:
-        """Stop the brokers, then ZooKeeper (without it they hang), and remove the folder."""
+        """Stop the brokers, then who keeps the metadata (without it they hang), and remove the folder."""
         if self._run is None:
             return
-        roles = [
-            [n for n in self.nodes if n != ZOOKEEPER],
-            [n for n in self.nodes if n == ZOOKEEPER],
-        ]
+        roles = [[n for n in self.nodes if n not in self.keepers], self.keepers]
         try:
             with ThreadPoolExecutor(len(self.broker_names), thread_name_prefix="kafka-lab-stop") as pool:
                 for names in roles:
-                    list(pool.map(self.stop_node, names))
+                    stopping = [name for name in names if name in self.nodes]
+                    list(pool.map(partial(self.stop_node, timeout_s=_CLOSE_S), stopping))
         finally:  # interrupted: what still runs is killed now
             if self.links is not None:
                 self.links.close()
@@ -287,7 +330,8 @@ class LocalCluster:
     def java(self, role: str) -> list[str]:
         """Return a command line up to the main class: for a ``zookeeper``, a ``broker`` or a ``tool``."""
         run = self._running()
-        log4j = "log4j.node" if role in MAIN_CLASSES else "log4j.tool"
+        log4j = run.folder / f"log4j.{'node' if role in MAIN_CLASSES else 'tool'}.properties"
+        setting = "log4j2.configurationFile" if self.shape.mode == "kraft" else "log4j.configuration"
         return [
             str(self._distribution.java.path),
             *JAVA_OPTIONS,
@@ -295,7 +339,7 @@ class LocalCluster:
             run.java_mark,
             f"-Djava.io.tmpdir={run.folder}",
             f"-XX:ErrorFile={run.folder / 'java-error.log'}",
-            f"-Dlog4j.configuration=file:{run.folder / log4j}",
+            f"-D{setting}=file:{log4j}",
             "-cp",
             self._distribution.class_path,
         ]
@@ -308,34 +352,43 @@ class LocalCluster:
     def _make_broker(self, name: str) -> None:
         client_port = port = self._free_port()
         listeners = direct_listener(port)
-        zookeeper = self.zookeeper_connect
         if self.links is not None:
             client_port = self.links.listen(ANY_CLIENT, name, port)
             internal = self._free_port()
             linked_internal = self.links.listen(BETWEEN_BROKERS, name, internal)
-            zookeeper_port = self.links.listen(name, ZOOKEEPER, self.nodes[ZOOKEEPER].port)
-            zookeeper = f"{HOST}:{zookeeper_port}"
             listeners = linked_listeners(
                 internal=internal, client=port, linked_internal=linked_internal, linked_client=client_port
             )
+        data = self._new_folder(name)
         properties = broker_properties(
-            broker_id=broker_id(name),
             listeners=listeners,
-            data=self.folder / name,
-            zookeeper=zookeeper,
-            brokers=self._brokers,
+            data=data,
+            metadata=self._keepers.admit(name, data, listeners, self.links),
+            brokers=self.shape.brokers,
             profile=self._profile,
         )
-        self._add(name, "broker", port, properties, client_port)
+        self._add(name, "broker", port, data, properties, client_port)
 
-    def _add(
-        self, name: str, role: str, port: int, properties: Mapping[str, str], client_port: int | None = None
-    ) -> None:
+    def _new_folder(self, name: str) -> Path:
         data = self.folder / name
         data.mkdir(mode=0o700)
+        return data
+
+    def _add(
+        self,
+        name: str,
+        role: str,
+        port: int,
+        data: Path,
+        properties: Mapping[str, str],
+        client_port: int | None = None,
+    ) -> None:
         file = self.folder / f"{name}.properties"
         file.write_text(to_text(properties), encoding="utf-8")
-        command = [*self.java(role), MAIN_CLASSES[role], str(file)]
+        java = self.java(role)
+        if self.exporter is not None and role != "zookeeper":
+            java += self.exporter.options(name, self._free_port(), self.folder)
+        command = [*java, MAIN_CLASSES[role], str(file)]
         process = NodeProcess(name, command, self.folder / f"{name}.log", partial(self._on_exit, name))
         self.nodes[name] = Node(name, role, port, client_port or port, data, process)
 
@@ -345,6 +398,8 @@ class LocalCluster:
         return port
 
     def _on_exit(self, name: str, exit_code: int) -> None:
+        if self.links is not None:
+            self.links.follow(name, running=False)
         self._timeline.append(NodeExited(name, exit_code, expected=name in self._told_to_exit))
 
 

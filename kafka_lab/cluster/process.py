@@ -6,14 +6,18 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import psutil
+
 from kafka_lab.errors import ClosedError, FaultError
 
-__all__ = ["NodeProcess"]
+__all__ = ["NodeProcess", "last_words"]
 
 _TAIL_BYTES = 16_384
+_FREEZE_S = 5.0  # how long a busy machine may take to stop all threads of a process
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")  # no JAVA_TOOL_OPTIONS, no KAFKA_OPTS
 
 
@@ -103,6 +107,22 @@ class NodeProcess:
             except ProcessLookupError:
                 return
 
+    def freeze(self) -> None:
+        """Stop the process with SIGSTOP, and wait until the kernel has done so: the signal is only a request.
+
+        Raises
+        ------
+        FaultError
+            It has not stopped after 5 s.
+        """
+        self.send(signal.SIGSTOP)
+        deadline = time.monotonic() + _FREEZE_S
+        pause = threading.Event()
+        while self.running and not _is_stopped(self.pid):
+            if time.monotonic() > deadline:
+                raise FaultError(f"{self.name} (process {self.pid}) did not stop within {_FREEZE_S:.0f} s")
+            pause.wait(0.001)
+
     def kill(self) -> None:
         """End the process with SIGKILL, at once, and wait until it is gone."""
         self.send(signal.SIGKILL)
@@ -121,11 +141,23 @@ class NodeProcess:
 
     def log_text(self) -> str:
         """Return the last 16 KiB that the process wrote."""
-        with self.log_path.open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
-            return log.read().decode(errors="replace")
+        return last_words(self.log_path)
 
     def _join_watcher(self) -> None:
         watcher = self._watcher
         if watcher is not None and watcher is not threading.current_thread():
             watcher.join()
+
+
+def _is_stopped(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    except psutil.NoSuchProcess:
+        return False
+
+
+def last_words(log_path: Path) -> str:
+    """Return the last 16 KiB of a log file."""
+    with log_path.open("rb") as log:
+        log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+        return log.read().decode(errors="replace")

@@ -20,7 +20,7 @@ from typing import IO
 from kafka_lab.cluster import reaper
 from kafka_lab.cluster.distribution import cache_folder
 
-__all__ = ["Run", "clean_stale"]
+__all__ = ["Run", "clean_stale", "kept_logs", "living_runs", "stale_runs"]
 
 _OWNER = "owner"
 _UNFINISHED = "making-"
@@ -92,9 +92,7 @@ def clean_stale() -> list[Path]:
     Logs that a failed run kept stay for a week. Downloads and caches that were cut off go as well.
     """
     cleaned = []
-    for folder in _root().iterdir():
-        if not folder.is_dir() or _owner_lives(folder) or _logs_worth_keeping(folder):
-            continue
+    for folder in stale_runs():
         reaper.end_processes_with(f"-Dkafka_lab.run={folder}")
         shutil.rmtree(folder, ignore_errors=True)
         cleaned.append(folder)
@@ -102,6 +100,26 @@ def clean_stale() -> list[Path]:
         if _age_s(leftover) > _CUT_OFF_S:
             shutil.rmtree(leftover, ignore_errors=True)
     return cleaned
+
+
+def stale_runs() -> list[Path]:
+    """Return the folders of runs whose owners are gone."""
+    return [
+        folder
+        for folder in _root().iterdir()
+        if folder.is_dir() and not _owner_lives(folder) and not _logs_worth_keeping(folder)
+    ]
+
+
+def kept_logs() -> list[Path]:
+    """Return the folders with the logs of starts that failed."""
+    return [folder for folder in _root().iterdir() if folder.is_dir() and _logs_worth_keeping(folder)]
+
+
+def living_runs() -> list[Path]:
+    """Return the folders of runs whose owners live, the one that changed last at the end."""
+    folders = [path for path in _root().iterdir() if path.is_dir() and (path / _OWNER).exists()]
+    return sorted(filter(_owner_lives, folders), key=lambda path: path.stat().st_mtime)
 
 
 def _root() -> Path:

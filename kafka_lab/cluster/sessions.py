@@ -9,7 +9,7 @@ from kazoo.exceptions import KazooException
 from kazoo.handlers.threading import KazooTimeoutError
 
 from kafka_lab.errors import FaultError
-from kafka_lab.state import broker_id
+from kafka_lab.state import node_id
 
 __all__ = ["end_session", "session_password"]
 
@@ -48,7 +48,7 @@ def end_session(zookeeper_connect: str, broker: str) -> None:
     FaultError
         The broker has none, or ZooKeeper does not answer.
     """
-    path = f"/brokers/ids/{broker_id(broker)}"
+    path = f"/brokers/ids/{node_id(broker)}"
     looking = KazooClient(zookeeper_connect, timeout=_TIMEOUT_S, logger=_log)
     try:
         looking.start(_TIMEOUT_S)

@@ -19,7 +19,8 @@ from kafka.errors import KafkaError
 
 from kafka_lab.cluster.config import profile
 from kafka_lab.cluster.distribution import Distribution, cache_folder
-from kafka_lab.cluster.local import JAVA_OPTIONS, MAIN_CLASSES, LocalCluster
+from kafka_lab.cluster.local import JAVA_OPTIONS, LocalCluster
+from kafka_lab.cluster.shape import shape
 from kafka_lab.errors import KafkaLabError
 from kafka_lab.progress import Report, silent
 from kafka_lab.timeline import Timeline
@@ -45,11 +46,12 @@ def java_options(distribution: Distribution, report: Report = silent) -> Mapping
     if not folder.exists():
         report("Preparing a fast start (once)", 0, 0)
         _make(folder, distribution)
-    return {role: [f"-XX:AOTCache={path}"] for role, path in _files(folder).items() if path.exists()}
+    options = {role: [f"-XX:AOTCache={path}"] for role, path in _files(folder).items() if path.exists()}
+    return {"controller": options.get("broker", []), **options}  # a combined node was trained: it is both
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    return {role: folder / f"{role}.aot" for role in MAIN_CLASSES}
+    return {role: folder / f"{role}.aot" for role in ("zookeeper", "broker")}
 
 
 def _make(folder: Path, distribution: Distribution) -> None:
@@ -80,9 +82,17 @@ def _train(folder: Path, distribution: Distribution) -> None:
         The cluster did not start or did not work.
     """
     options = {role: [f"-XX:AOTCacheOutput={path}"] for role, path in _files(folder).items()}
-    cluster = LocalCluster(Timeline(), distribution, brokers=1, profile=profile("lab"), java_options=options)
+    mode = "zookeeper" if distribution.kafka < "4" else "kraft"
+    cluster = LocalCluster(
+        Timeline(),
+        distribution,
+        shape=shape(brokers=1, mode=mode, kafka=distribution.kafka),
+        profile=profile("lab"),
+        java_options=options,
+    )
     try:
         cluster.start(_WAIT_S)
+        cluster.wait_until_answers("broker-1", _WAIT_S)
         _exchange_messages(cluster)
         for name in reversed(cluster.nodes):
             cluster.stop_node(name, timeout_s=_WAIT_S)

@@ -12,16 +12,16 @@ from kafka_lab.cluster.config import (
     profile,
     to_text,
     zookeeper_properties,
+    zookeeper_settings,
 )
 from kafka_lab.errors import ConfigurationError
 
 
 def of_broker(brokers: int = 3, name: str = "lab") -> dict[str, str]:
     return broker_properties(
-        broker_id=2,
         listeners=direct_listener(20001),
         data=Path("data"),
-        zookeeper="127.0.0.1:20000",
+        metadata=zookeeper_settings(broker_id=2, connect="127.0.0.1:20000", profile=profile(name)),
         brokers=brokers,
         profile=profile(name),
     )
@@ -62,10 +62,9 @@ def test_an_unknown_profile_names_the_valid_ones() -> None:
 def test_any_setting_can_be_another() -> None:
     chosen = profile("lab").with_settings({"log.segment.bytes": "1048576", "min.insync.replicas": "3"})
     settings = broker_properties(
-        broker_id=1,
         listeners=direct_listener(20001),
         data=Path("data"),
-        zookeeper="z",
+        metadata={},
         brokers=3,
         profile=chosen,
     )

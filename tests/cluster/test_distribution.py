@@ -14,6 +14,7 @@ import pytest
 from jgo.maven import MavenContext
 
 from kafka_lab.cluster import distribution
+from kafka_lab.cluster.jars import ZOOKEEPER_VERSION, jars_of
 from kafka_lab.errors import ConfigurationError, DistributionError
 
 SMALL = "audience-annotations"
@@ -53,19 +54,19 @@ def point_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def jar(monkeypatch: pytest.MonkeyPatch, cache: Path) -> Iterator[tuple[Path, Path, list[str]]]:
     """A lock of one jar, a registry that has it, and an empty cache: (in registry, in cache, asked)."""
-    (locked,) = [jar for jar in distribution.locked_jars() if jar.artifact == SMALL]
+    (locked,) = [jar for jar in jars_of(ZOOKEEPER_VERSION, Path("locks")) if jar.artifact == SMALL]
     registry = cache.parent / "registry"
     (registry / locked.path).parent.mkdir(parents=True)
     (registry / locked.path).write_bytes(b"a small jar")
     locked = replace(locked, sha256=hashlib.sha256(b"a small jar").hexdigest())
-    monkeypatch.setattr(distribution, "locked_jars", lambda: [locked])
+    monkeypatch.setattr(distribution, "jars_of", lambda *_: [locked])
     with serving(registry) as (url, asked):
         point_to(url, monkeypatch)
         yield registry / locked.path, cache / "maven" / locked.path, asked
 
 
 def test_every_jar_is_pinned() -> None:
-    jars = distribution.locked_jars()
+    jars = jars_of(ZOOKEEPER_VERSION, Path("locks"))
     assert len(jars) > 50
     assert all(len(jar.sha256) == 64 for jar in jars)
     assert {"kafka_2.13", "zookeeper", "kafka-tools"} <= {jar.artifact for jar in jars}

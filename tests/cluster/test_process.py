@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from kafka_lab.cluster.process import NodeProcess
@@ -90,7 +91,8 @@ def test_a_paused_process_ends_too(child: Child) -> None:
     process = child(PATIENT)
     process.start()
     wait_until_ready(process)
-    process.send(signal.SIGSTOP)
+    process.freeze()
+    assert psutil.Process(process.pid).status() == psutil.STATUS_STOPPED
     process.terminate(timeout_s=30)
     assert child.exits.get_nowait() == -signal.SIGTERM
 
