@@ -11,6 +11,7 @@ import dataclasses
 import types
 import typing
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Self
 
 __all__ = [
@@ -30,15 +31,20 @@ __all__ = [
     "IsrShrunk",
     "LeaderChanged",
     "LeaderLost",
+    "MemberEnded",
+    "MemberStarted",
     "MetadataChanged",
     "NodeExited",
     "NodeRemoved",
     "NodeStarted",
     "NotificationAccepted",
+    "NotificationPushed",
     "NotificationRefused",
     "NotificationStored",
     "NotificationUnknown",
     "OffsetCommitted",
+    "PartitionsAssigned",
+    "PartitionsRevoked",
     "PollsFailed",
     "PollsSucceeded",
     "ReassignmentEnded",
@@ -52,6 +58,12 @@ __all__ = [
     "TopicCreated",
     "TopicDeleted",
     "WorkerFailed",
+    "WorkerResumed",
+    "WorkerStalled",
+    "WorkerStarted",
+    "WorkerStopped",
+    "ZnodeChanged",
+    "ZnodeDeleted",
     "ZooKeeperLost",
     "ZooKeeperSeen",
 ]
@@ -90,7 +102,7 @@ class Event:
         TypeError
             A field is missing, unknown or of another type.
         """
-        hints = _field_types(cls)
+        hints = _field_types(cls)  # type: ignore[arg-type] # every class can be hashed
         values = {}
         for name, value in data.items():
             if name not in hints:
@@ -113,7 +125,10 @@ class NodeEvent(Event):
 
 @dataclass(frozen=True)
 class NodeStarted(NodeEvent):
-    """A node's process was started. ``role`` is ``"zookeeper"`` or ``"broker"``."""
+    """A node's process was started. ``role`` is ``"zookeeper"``, ``"controller"`` or ``"broker"``.
+
+    A ``pid`` of 0 means that the process is somebody else's: it was there already.
+    """
 
     role: str
     port: int
@@ -135,22 +150,27 @@ class NodeRemoved(NodeEvent):
 
 @dataclass(frozen=True)
 class BrokerRegistered(NodeEvent):
-    """The broker's ephemeral znode ``/brokers/ids/N`` appeared."""
+    """The broker's ephemeral znode ``/brokers/ids/N`` appeared; in KRaft: it is registered and unfenced."""
 
 
 @dataclass(frozen=True)
 class BrokerLost(NodeEvent):
-    """The broker's ephemeral znode is gone: it left in order, or its session expired."""
+    """The broker's ephemeral znode is gone (KRaft: it is fenced): it left, or its session expired."""
 
 
 @dataclass(frozen=True)
 class ControllerElected(NodeEvent):
-    """A broker won the ephemeral znode ``/controller``."""
+    """A broker won the ephemeral znode ``/controller``, or a controller leads the KRaft quorum now.
+
+    ``epoch`` is the quorum's; -1 in ZooKeeper mode.
+    """
+
+    epoch: int = -1
 
 
 @dataclass(frozen=True)
 class ControllerLost(NodeEvent):
-    """The controller's znode is gone; nobody elects leaders until there is a next one."""
+    """The controller's znode is gone, or the quorum has no leader: nobody elects leaders meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +181,39 @@ class ZooKeeperSeen(Event):
 @dataclass(frozen=True)
 class ZooKeeperLost(Event):
     """The lab's own connection to ZooKeeper is gone: what happens now is noticed late or not at all."""
+
+
+@dataclass(frozen=True)
+class ZnodeEvent(Event):
+    """A fact about one of ZooKeeper's znodes, by its path."""
+
+    path: str
+
+    @property
+    def subject(self) -> str:
+        """The path."""
+        return self.path
+
+
+@dataclass(frozen=True)
+class ZnodeChanged(ZnodeEvent):
+    """A znode was made or written.
+
+    Attributes
+    ----------
+    data : str
+        What it holds, as text, clipped to 4000 characters.
+    session : str
+        Whose it is if it is ephemeral, such as ``"0x1000a"``: it goes with that session. Else empty.
+    """
+
+    data: str
+    session: str
+
+
+@dataclass(frozen=True)
+class ZnodeDeleted(ZnodeEvent):
+    """A znode is gone: somebody deleted it, or the session that kept it ended."""
 
 
 @dataclass(frozen=True)
@@ -337,6 +390,40 @@ class GroupDeleted(GroupEvent):
 
 
 @dataclass(frozen=True)
+class MemberEvent(GroupEvent):
+    """A fact about one member of a group that the lab runs; ``member`` is its client id."""
+
+    member: str
+
+
+@dataclass(frozen=True)
+class MemberStarted(MemberEvent):
+    """A member has begun to read, as ``lab.group()`` asked for."""
+
+
+@dataclass(frozen=True)
+class MemberEnded(MemberEvent):
+    """A member reads no more; ``how``: ``"left"``, ``"killed"``, or the class of the error that ended it."""
+
+    how: str
+
+
+@dataclass(frozen=True)
+class PartitionsAssigned(MemberEvent):
+    """A member has ``partitions``, such as ``"chat-0"``, from now on: all it has in this ``generation``."""
+
+    partitions: tuple[str, ...]
+    generation: int
+
+
+@dataclass(frozen=True)
+class PartitionsRevoked(MemberEvent):
+    """A member gives ``partitions`` back, before a rebalance."""
+
+    partitions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class OffsetCommitted(PartitionEvent):
     """A group was seen to have committed ``offset``: it goes on there."""
 
@@ -392,12 +479,15 @@ class RecordAcknowledged(RecordEvent):
         The order in which the lab's producers sent: a smaller number was sent earlier.
     key, text : str or None
         Key and value as text, clipped to 120 characters.
+    latency_s : float
+        From sending it to this; 0 if that was not measured.
     """
 
     sender: str
     number: int
     key: str | None
     text: str | None
+    latency_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -427,16 +517,46 @@ class RecordRejected(RecordEvent):
 
 
 @dataclass(frozen=True)
-class WorkerFailed(Event):
-    """A worker of the pipeline ended by an error, whose class is ``reason``; closing it raises the error."""
+class WorkerEvent(Event):
+    """A fact about one worker of the pipeline."""
 
     worker: str
-    reason: str
 
     @property
     def subject(self) -> str:
         """The worker's name."""
         return self.worker
+
+
+@dataclass(frozen=True)
+class WorkerStarted(WorkerEvent):
+    """A worker has begun, as a member of its group."""
+
+
+@dataclass(frozen=True)
+class WorkerStopped(WorkerEvent):
+    """A worker has ended: in order, or ``killed``, with what it had in memory."""
+
+    killed: bool
+
+
+@dataclass(frozen=True)
+class WorkerFailed(WorkerEvent):
+    """A worker of the pipeline ended by an error, whose class is ``reason``; closing it raises the error."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class WorkerStalled(WorkerEvent):
+    """A worker cannot store and reads no further, such as when the disk is full; ``reason`` is the error."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class WorkerResumed(WorkerEvent):
+    """A worker that was stalled stores again."""
 
 
 @dataclass(frozen=True)
@@ -461,10 +581,24 @@ class NotificationAccepted(NotificationEvent):
         The users who each get a copy: the recipient and the sender's own.
     received_s : float
         When the request arrived, on the timeline's clock.
+    sendID, senderNickname : str
+        The sending account, and the name that it shows with this message.
+    groupID : str
+        The group, of a message to one.
+    conversationType : str
+        How the conversation's ID begins: ``"notification"``, ``"single"``, ``"group"`` or ``"super_group"``.
+    title, text : str
+        What it says, clipped to 120 and 500 characters.
     """
 
     inboxes: tuple[str, ...]
     received_s: float
+    sendID: str = ""  # noqa: N815 - OpenIM's spelling, here and below
+    senderNickname: str = ""  # noqa: N815
+    groupID: str = ""  # noqa: N815
+    conversationType: str = ""  # noqa: N815
+    title: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -506,6 +640,14 @@ class NotificationStored(NotificationEvent):
     redelivered: bool
 
 
+@dataclass(frozen=True)
+class NotificationPushed(NotificationEvent):
+    """A user was told of a message, ``how`` is ``"online"`` (WebSocket) or ``"offline"`` (their device)."""
+
+    user: str
+    how: str
+
+
 def _all_subclasses(cls: type[Event]) -> list[type[Event]]:
     return [cls, *(sub for child in cls.__subclasses__() for sub in _all_subclasses(child))]
 
@@ -516,6 +658,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
 }
 
 
+@cache
 def _field_types(cls: type[Event]) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from kafka_lab.events import (
     Event,
     NotificationAccepted,
+    NotificationPushed,
     NotificationRefused,
     NotificationStored,
     NotificationUnknown,
@@ -84,6 +85,8 @@ class Account:
         Copies that Kafka delivered again and an inbox recognised.
     out_of_order : int
         Copies that stand in an inbox before one whose request had been answered before theirs arrived.
+    pushed_online, pushed_offline : int
+        Copies of which a user was told at once, by a device that was online, or by a push.
     """
 
     accepted: int
@@ -95,6 +98,8 @@ class Account:
     stored_twice: int
     redelivered: int
     out_of_order: int
+    pushed_online: int = 0
+    pushed_offline: int = 0
 
     @property
     def clean(self) -> bool:
@@ -109,6 +114,8 @@ class Account:
             ("none lost", f"{len(self.missing)} missing", not self.missing),
             ("none twice", f"{self.stored_twice} stored twice", not self.stored_twice),
             ("order kept per recipient", f"{self.out_of_order} out of order", not self.out_of_order),
+            ("duplicates recognised", f"{self.redelivered} redelivered", True),
+            ("told at once", f"{self.pushed_online} online, {self.pushed_offline} by offline push", True),
             ("every answer certain", f"{self.unknown} unknown, {self.refused} refused", not self.unknown),
         ]
         return Table(
@@ -138,7 +145,9 @@ def account(events: Iterable[Event]) -> Account:
     accepted: dict[str, NotificationAccepted] = {}
     stored: dict[tuple[str, str], int] = defaultdict(int)
     inboxes: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    refused = unknown = redelivered = 0
+    doubtful: set[str] = set()
+    pushed: Counter[str] = Counter()
+    refused = redelivered = 0
     for event in events:
         match event:
             case NotificationAccepted():
@@ -151,18 +160,22 @@ def account(events: Iterable[Event]) -> Account:
             case NotificationRefused():
                 refused += 1
             case NotificationUnknown():
-                unknown += 1
+                doubtful.add(event.clientMsgID)
+            case NotificationPushed():
+                pushed[event.how] += 1
     owed = [(name, user) for name, event in accepted.items() for user in event.inboxes]
     return Account(
         accepted=len(accepted),
         refused=refused,
-        unknown=unknown,
+        unknown=len(doubtful - set(accepted)),  # a repeat can have made it certain
         expected=len(owed),
         stored=sum(copy in stored for copy in owed),
         missing=tuple(f"{name}@{user}" for name, user in owed if (name, user) not in stored),
         stored_twice=sum(count > 1 for count in stored.values()),
         redelivered=redelivered,
         out_of_order=sum(_out_of_order(inbox, accepted) for inbox in inboxes.values()),
+        pushed_online=pushed["online"],
+        pushed_offline=pushed["offline"],
     )
 
 

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import reduce, singledispatch
 
 from kafka_lab import events as ev
 from kafka_lab.errors import ConfigurationError, unknown
-from kafka_lab.timeline import Timeline
 
 __all__ = [
     "OFFSETS_TOPIC",
     "ClusterState",
     "GroupState",
-    "LiveState",
     "NodeState",
     "PartitionState",
     "Told",
-    "broker_id",
-    "broker_name",
+    "ZnodeState",
+    "node_id",
+    "node_name",
 ]
 
 
+_CONTROLLERS = 9000  # the node.ids of KRaft controllers that are no brokers begin after it
 OFFSETS_TOPIC = "__consumer_offsets"  # where groups' committed offsets are
 
 
@@ -34,15 +33,16 @@ class NodeState:
     Attributes
     ----------
     role : str
-        ``"zookeeper"`` or ``"broker"``.
+        ``"zookeeper"``, ``"controller"`` (of KRaft) or ``"broker"``.
     port, pid : int
-        Where clients find it on 127.0.0.1, and its process.
+        Where clients find it, and its process; 0 if that is somebody else's.
     running : bool
         Its process is there.
     paused : bool
         Its process is frozen (SIGSTOP): it is there and does nothing.
     registered : bool
-        A broker's znode ``/brokers/ids/N`` is there. It outlives the process by up to a session timeout.
+        A broker's znode ``/brokers/ids/N`` is there; in KRaft: it is not fenced. It outlives the process by
+        up to a session timeout.
     """
 
     role: str
@@ -69,7 +69,7 @@ class Told:
 
 @dataclass(frozen=True)
 class PartitionState:
-    """One partition: what ZooKeeper says, and beside it what brokers say.
+    """One partition: what ZooKeeper or the quorum says, and beside it what brokers say.
 
     Attributes
     ----------
@@ -112,12 +112,40 @@ class GroupState:
         Who reads a partition, by topic and number.
     committed : dict
         The committed offset, by topic and number.
+    before : dict
+        Who read a partition before the last rebalance.
+    rebalances : int
+        How often other assignments were seen, the first not counted.
     """
 
     group_state: str = ""
     members: tuple[str, ...] = ()
     assignments: dict[tuple[str, int], str] = field(default_factory=dict)
     committed: dict[tuple[str, int], int] = field(default_factory=dict)
+    before: dict[tuple[str, int], str] = field(default_factory=dict)
+    rebalances: int = 0
+
+
+@dataclass(frozen=True)
+class ZnodeState:
+    """One znode of ZooKeeper.
+
+    Attributes
+    ----------
+    data : str
+        What it holds, as text.
+    session : str
+        Whose it is if it is ephemeral; else empty.
+    changed_s : float
+        When it was last seen to change, in seconds of the timeline's clock.
+    gone : bool
+        It is there no longer.
+    """
+
+    data: str = ""
+    session: str = ""
+    changed_s: float = 0.0
+    gone: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,10 +158,14 @@ class ClusterState:
         By name; a topic's partitions by number.
     controller : str or None
         None while there is none.
+    controller_epoch : int
+        The KRaft quorum's epoch, which grows with each election; -1 in ZooKeeper mode.
     links : dict
         What is wrong between two ends, such as ``{("broker-1", "broker-2"): "cut"}``; in alphabetical order.
     groups : dict
         The consumer groups, by id.
+    znodes : dict
+        The znodes that the lab watches, by path; none in KRaft.
 
     Examples
     --------
@@ -145,9 +177,11 @@ class ClusterState:
 
     nodes: dict[str, NodeState] = field(default_factory=dict)
     controller: str | None = None
+    controller_epoch: int = -1
     topics: dict[str, dict[int, PartitionState]] = field(default_factory=dict)
     links: dict[tuple[str, str], str] = field(default_factory=dict)
     groups: dict[str, GroupState] = field(default_factory=dict)
+    znodes: dict[str, ZnodeState] = field(default_factory=dict)
 
     @classmethod
     def after(cls, events: Iterable[ev.Event], begin: ClusterState | None = None) -> ClusterState:
@@ -186,23 +220,26 @@ class ClusterState:
     @property
     def brokers(self) -> tuple[str, ...]:
         """The names of the brokers, in the order of their ids."""
-        return tuple(sorted((n for n, node in self.nodes.items() if node.role == "broker"), key=broker_id))
+        return tuple(sorted((n for n, node in self.nodes.items() if node.role == "broker"), key=node_id))
 
 
-def broker_id(node: str) -> int:
-    """Return the ``broker.id`` of a node.
+def node_id(node: str) -> int:
+    """Return the ``node.id`` (or ``broker.id``) of a broker or a KRaft controller.
 
     Examples
     --------
-    >>> broker_id("broker-12")
-    12
+    >>> node_id("broker-12"), node_id("controller-1")
+    (12, 9001)
     """
-    return int(node.removeprefix("broker-"))
+    role, number = node.rsplit("-", 1)
+    return int(number) + (_CONTROLLERS if role == "controller" else 0)
 
 
-def broker_name(broker_id: int) -> str:
-    """Return the node name of a ``broker.id``, the reverse of :func:`broker_id`."""
-    return f"broker-{broker_id}"
+def node_name(node_id: int) -> str:
+    """Return the name of a node by its id, the reverse of :func:`node_id`."""
+    if _CONTROLLERS < node_id < _CONTROLLERS + 10:
+        return f"controller-{node_id - _CONTROLLERS}"
+    return f"broker-{node_id}"
 
 
 @singledispatch
@@ -214,6 +251,12 @@ def _apply(event: ev.Event, state: ClusterState) -> ClusterState:  # noqa: ARG00
 def _with_node(state: ClusterState, name: str, **changes: object) -> ClusterState:
     node = state.nodes.get(name, NodeState(role="broker"))
     return replace(state, nodes={**state.nodes, name: replace(node, **changes)})  # type: ignore[arg-type]
+
+
+def _alive(state: ClusterState, name: str, *, alive: bool) -> dict[str, object]:
+    """Return what a registration says of a process that is somebody else's: nothing else tells of it."""
+    node = state.nodes.get(name)
+    return {} if node is not None and node.pid else {"running": alive}
 
 
 def _ends(node: str, peer: str) -> tuple[str, str]:
@@ -254,12 +297,14 @@ def _(event: ev.NodeRemoved, state: ClusterState) -> ClusterState:
 
 @_apply.register
 def _(event: ev.BrokerRegistered, state: ClusterState) -> ClusterState:
-    return _with_node(state, event.node, registered=True)
+    return _with_node(state, event.node, registered=True, **_alive(state, event.node, alive=True))
 
 
 @_apply.register
 def _(event: ev.BrokerLost, state: ClusterState) -> ClusterState:
-    return _with_node(state, event.node, registered=False) if event.node in state.nodes else state
+    if event.node not in state.nodes:
+        return state
+    return _with_node(state, event.node, registered=False, **_alive(state, event.node, alive=False))
 
 
 @_apply.register
@@ -279,7 +324,7 @@ def _(event: ev.FaultEnded, state: ClusterState) -> ClusterState:
 
 @_apply.register
 def _(event: ev.ControllerElected, state: ClusterState) -> ClusterState:
-    return replace(state, controller=event.node)
+    return replace(state, controller=event.node, controller_epoch=event.epoch)
 
 
 @_apply.register
@@ -354,11 +399,16 @@ def _(event: ev.GroupChanged, state: ClusterState) -> ClusterState:
         partition, _, member = assignment.partition(" ")
         topic, _, number = partition.rpartition("-")
         assignments[topic, int(number)] = member
+    known = state.groups.get(event.group, GroupState())
+    moved = bool(assignments) and assignments != known.assignments
+    last = known.assignments or known.before  # while a group rebalances it has no assignments
     group = replace(
-        state.groups.get(event.group, GroupState()),
+        known,
         group_state=event.group_state,
         members=event.members,
         assignments=assignments,
+        before=last if moved or not assignments else known.before,
+        rebalances=known.rebalances + (moved and bool(last) and assignments != last),
     )
     return replace(state, groups={**state.groups, event.group: group})
 
@@ -375,19 +425,14 @@ def _(event: ev.OffsetCommitted, state: ClusterState) -> ClusterState:
     return replace(state, groups={**state.groups, event.group: replace(group, committed=committed)})
 
 
-class LiveState:
-    """The state of a timeline that still grows, folded once per event however often it is asked."""
+@_apply.register
+def _(event: ev.ZnodeChanged, state: ClusterState) -> ClusterState:
+    znode = ZnodeState(event.data, event.session, event.at_s)
+    return replace(state, znodes={**state.znodes, event.path: znode})
 
-    def __init__(self, timeline: Timeline) -> None:
-        self._timeline = timeline
-        self._lock = threading.Lock()
-        self._state = ClusterState()
-        self._folded = 0
 
-    def now(self) -> ClusterState:
-        """Return the state after everything the timeline has now."""
-        with self._lock:
-            new = self._timeline.since(self._folded)
-            self._state = ClusterState.after(new, self._state)
-            self._folded += len(new)
-            return self._state
+@_apply.register
+def _(event: ev.ZnodeDeleted, state: ClusterState) -> ClusterState:
+    known = state.znodes.get(event.path, ZnodeState())
+    gone = replace(known, changed_s=event.at_s, gone=True)
+    return replace(state, znodes={**state.znodes, event.path: gone})

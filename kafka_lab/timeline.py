@@ -6,6 +6,7 @@ import dataclasses
 import json
 import threading
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,13 +15,21 @@ from typing import IO, Any, TypeVar
 from kafka_lab.errors import ConfigurationError, TimelineError, WaitTimeoutError
 from kafka_lab.events import EVENT_TYPES, Event, RecordEvent
 
-__all__ = ["Timeline", "describe"]
+__all__ = ["Moment", "Timeline", "describe", "event_of"]
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
 
 _FORMAT = "kafka_lab.timeline/1"
 _LAST_SEEN = 3  # events that a WaitTimeoutError quotes
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """A time on the timeline's clock, in seconds, and how many events there were up to it."""
+
+    at_s: float
+    count: int
 
 
 class Timeline:
@@ -63,14 +72,34 @@ class Timeline:
         """Return the seconds since the timeline began."""
         return time.monotonic() - self._origin
 
-    def append(self, event: E) -> E:
-        """Add a fact and return it with its ``seq`` and ``at_s``; after the end it is returned as it was."""
+    @property
+    def began_s(self) -> float:
+        """When the timeline began, on this machine's monotonic clock, which all its programs share."""
+        return self._origin
+
+    def begin_with(self, began_s: float, started_at: datetime) -> None:
+        """Take over the clock of another program's timeline, whose events will be copied to this one."""
+        self._origin, self.started_at = began_s, started_at
+
+    def append(self, event: E, at_s: float | None = None) -> E:
+        """Add a fact and return it with its ``seq`` and ``at_s``; after the end it is returned as it was.
+
+        Parameters
+        ----------
+        event : Event
+            The fact.
+        at_s : float, optional
+            When it was noticed, in seconds, if that was not just now; never before the last one's time.
+        """
         with self._lock:
             if self.ended:
                 return event
-            stamped = dataclasses.replace(event, seq=len(self._events), at_s=round(self.now_s(), 6))
+            last_s = self._events[-1].at_s if self._events else 0.0
+            now_s = round(self.now_s(), 6) if at_s is None else max(at_s, last_s)
+            stamped = dataclasses.replace(event, seq=len(self._events), at_s=now_s)
             self._events.append(stamped)
-            self._write(_line(stamped))
+            if self._file is not None:
+                self._write(_line(stamped))
             followers = tuple(self._followers)
             self._grown.notify_all()
         for follower in followers:
@@ -86,9 +115,26 @@ class Timeline:
     def __repr__(self) -> str:
         return f"<Timeline: {len(self)} events in {self.now_s():.1f} s>"
 
-    def since(self, seq: int) -> list[Event]:
-        """Return the events from number ``seq`` on, as a list of their own."""
-        return self._events[max(seq, 0) :]
+    def since(self, seq: int, until: int | None = None) -> list[Event]:
+        """Return the events from number ``seq`` on, up to but without ``until``, as a list of their own."""
+        return self._events[max(seq, 0) : until]
+
+    def moment(self, at_s: float | None = None) -> Moment:
+        """Return how much of the timeline there was at a time, by default now (of a recording: its end).
+
+        Examples
+        --------
+        >>> from kafka_lab.events import ZooKeeperSeen
+        >>> timeline = Timeline()
+        >>> seen = timeline.append(ZooKeeperSeen())
+        >>> timeline.moment(seen.at_s).count, timeline.moment(-1).count
+        (1, 0)
+        """
+        if at_s is None:
+            count = len(self._events)
+            last_s = self._events[-1].at_s if count else 0.0
+            return Moment(last_s if self.ended else max(last_s, self.now_s()), count)
+        return Moment(at_s, bisect_right(self._events, at_s, key=lambda event: event.at_s))
 
     def find(self, kind: type[E], *, since: int = 0, **fields: object) -> E | None:
         """Return the first event of a kind with these fields since number ``since``, or None."""
@@ -240,8 +286,15 @@ class Timeline:
             self._file_error = error
 
     @classmethod
-    def load(cls, path: str | Path) -> Timeline:
+    def load(cls, path: str | Path, *, partial: bool = False) -> Timeline:
         """Read a recording.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            The file.
+        partial : bool, default False
+            Leave out lines that cannot be read: of a recording that was cut off, or of a newer version's.
 
         Raises
         ------
@@ -250,35 +303,58 @@ class Timeline:
         """
         path = Path(path)
         timeline = cls()
-        with path.open(encoding="utf-8", errors="surrogateescape") as file:
-            header = _parse(path, 1, file.readline())
-            if header.get("format") != _FORMAT:
-                raise TimelineError(
-                    f"{path}, line 1: not a recording of kafka_lab (expected the format {_FORMAT!r})"
-                )
-            try:
-                timeline.started_at = datetime.fromisoformat(str(header.get("started_at")))
-            except ValueError as error:
-                raise TimelineError(f"{path}, line 1: {error}") from error
-            for number, line in enumerate(file, start=2):
-                data = _parse(path, number, line)
-                name = data.pop("event", None)
-                if not isinstance(name, str) or name not in EVENT_TYPES:
-                    raise TimelineError(f"{path}, line {number}: unknown event {name!r}")
-                try:
-                    event = EVENT_TYPES[name].from_dict(data)
-                except TypeError as error:
-                    raise TimelineError(f"{path}, line {number}: {error}") from error
-                if event.seq != len(timeline._events):
-                    raise TimelineError(
-                        f"{path}, line {number}: event number {event.seq}; expected {len(timeline._events)}"
-                    )
-                timeline._events.append(event)
+        try:
+            with path.open(encoding="utf-8", errors="surrogateescape") as file:
+                timeline.started_at = _begin_of(path, file.readline())
+                for number, line in enumerate(file, start=2):
+                    try:
+                        timeline._take(event_of(_parse(path, number, line)), renumber=partial)
+                    except (TypeError, TimelineError) as error:
+                        if not partial:
+                            said = _unreadable(path, number, error, len(timeline))
+                            raise TimelineError(said) from error
+        except OSError as error:
+            raise TimelineError(f"{path} cannot be read: {error.strerror}") from error
         timeline.ended = True
         return timeline
 
+    def _take(self, event: Event, *, renumber: bool) -> None:
+        """Add an event as it was recorded.
+
+        Raises
+        ------
+        TypeError
+            It is not the next one.
+        """
+        number = len(self._events)
+        if renumber:
+            event = dataclasses.replace(event, seq=number)
+        if event.seq != number:
+            raise TypeError(f"event number {event.seq}; expected {number}")
+        self._events.append(event)
+
     def _header(self) -> str:
         return json.dumps({"format": _FORMAT, "started_at": self.started_at.isoformat()}) + "\n"
+
+
+def event_of(data: dict[str, Any]) -> Event:
+    """Return an event from the plain data that it was saved as.
+
+    Raises
+    ------
+    TypeError
+        There is no such event, or a field of it is missing, unknown or of another type.
+
+    Examples
+    --------
+    >>> event_of({"event": "BrokerLost", "node": "broker-1", "seq": 3, "at_s": 1.5}).subject
+    'broker-1'
+    """
+    fields = dict(data)
+    name = fields.pop("event", None)
+    if not isinstance(name, str) or name not in EVENT_TYPES:
+        raise TypeError(f"unknown event {name!r}")
+    return EVENT_TYPES[name].from_dict(fields)
 
 
 def describe(event: Event) -> str:
@@ -307,6 +383,31 @@ def _plain(value: object) -> str:
 
 def _line(event: Event) -> str:
     return json.dumps(event.to_dict(), ensure_ascii=False) + "\n"
+
+
+def _begin_of(path: Path, line: str) -> datetime:
+    """Return when a recording began, from its first line.
+
+    Raises
+    ------
+    TimelineError
+        It is none.
+    """
+    header = _parse(path, 1, line)
+    if header.get("format") != _FORMAT:
+        raise TimelineError(f"{path}, line 1: not a recording of kafka_lab (expected the format {_FORMAT!r})")
+    try:
+        return datetime.fromisoformat(str(header.get("started_at")))
+    except ValueError as error:
+        raise TimelineError(f"{path}, line 1: {error}") from error
+
+
+def _unreadable(path: Path, number: int, error: Exception, before: int) -> str:
+    reason = str(error).removeprefix(f"{path}, line {number}: ")
+    return (
+        f"{path}, line {number}: {reason}; the {before} events before it can be read: "
+        "Timeline.load(path, partial=True), or --partial in the shell"
+    )
 
 
 def _parse(path: Path, number: int, line: str) -> dict[str, Any]:

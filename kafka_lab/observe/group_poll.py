@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,8 +20,9 @@ from kafka_lab.events import (
     PollsSucceeded,
     ReplicaDistanceChanged,
 )
+from kafka_lab.history import History
 from kafka_lab.observe.poll import Poll
-from kafka_lab.state import OFFSETS_TOPIC, LiveState, broker_id, broker_name
+from kafka_lab.state import OFFSETS_TOPIC, node_id, node_name
 from kafka_lab.timeline import Timeline
 
 __all__ = ["GroupPoll"]
@@ -35,7 +37,7 @@ class GroupPoll(Poll):
     ----------
     timeline : Timeline
         Gets what is new since the last time.
-    state : LiveState
+    state : History
         The state of ``timeline``: which partitions there are.
     new_admin : callable
         Returns an admin client that gives up soon.
@@ -43,9 +45,7 @@ class GroupPoll(Poll):
 
     name = "groups"
 
-    def __init__(
-        self, timeline: Timeline, state: LiveState, new_admin: Callable[[], KafkaAdminClient]
-    ) -> None:
+    def __init__(self, timeline: Timeline, state: History, new_admin: Callable[[], KafkaAdminClient]) -> None:
         super().__init__(timeline, state)
         self._new_admin = new_admin
         self._admin: KafkaAdminClient | None = None
@@ -117,7 +117,7 @@ class GroupPoll(Poll):
         return [n for n, node in nodes if node.role == "broker" and node.answers and node.registered]
 
     def _of_groups(self, admin: KafkaAdminClient, brokers: list[str]) -> Iterator[Event]:
-        listed = admin.list_groups(list(map(broker_id, brokers)))
+        listed = admin.list_groups(list(map(node_id, brokers)))
         names = [group["group_id"] for group in listed if group["protocol_type"] in {"consumer", ""}]
         coordinators = [p.leader for p in self._state.now().topics.get(OFFSETS_TOPIC, {}).values()]
         missing = set(self._state.now().groups) - set(names)
@@ -138,26 +138,43 @@ class GroupPoll(Poll):
 def _group(name: str, described: dict[str, Any]) -> GroupChanged:
     """Return the group's members by ``client_id``, and who has what."""
     members = sorted(described["members"], key=lambda member: str(member["member_id"]))
+    names = _told_apart([str(member["client_id"]) for member in members])
     return GroupChanged(
         name,
         group_state=described["group_state"],
-        members=tuple(member["client_id"] for member in members),
+        members=tuple(names),
         assignments=tuple(
-            f"{assigned['topic']}-{partition} {member['client_id']}"
-            for member in members
+            f"{assigned['topic']}-{partition} {client}"
+            for client, member in zip(names, members, strict=True)
             for assigned in (member["member_assignment"] or {}).get("assigned_partitions", ())
             for partition in assigned["partitions"]
         ),
     )
 
 
+def _told_apart(client_ids: list[str]) -> list[str]:
+    """Return names for members: clients may have equal ids.
+
+    Examples
+    --------
+    >>> _told_apart(["anna", "rdkafka", "rdkafka"])
+    ['anna', 'rdkafka', 'rdkafka #2']
+    """
+    seen: Counter[str] = Counter()
+    names = []
+    for client in client_ids:
+        seen[client] += 1
+        names.append(client if seen[client] == 1 else f"{client} #{seen[client]}")
+    return names
+
+
 def _sizes(admin: KafkaAdminClient, brokers: list[str]) -> dict[tuple[TopicPartition, str], int]:
     """Return how many bytes of each partition each broker has."""
     return {
-        (TopicPartition(topic["name"], partition["partition_index"]), broker_name(broker["broker"])): int(
+        (TopicPartition(topic["name"], partition["partition_index"]), node_name(broker["broker"])): int(
             partition["partition_size"]
         )
-        for broker in admin.describe_log_dirs(brokers=list(map(broker_id, brokers)))
+        for broker in admin.describe_log_dirs(brokers=list(map(node_id, brokers)))
         for folder in broker["log_dirs"]
         for topic in folder["topics"]
         for partition in topic["partitions"]

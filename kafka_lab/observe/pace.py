@@ -18,7 +18,7 @@ from kafka_lab.events import (
 )
 from kafka_lab.timeline import Timeline
 
-__all__ = ["Pace"]
+__all__ = ["Pace", "Steady"]
 
 _LEAST_S, _MOST_S = 0.2, 2.0
 _SHARE = 0.1  # of the time that looking may take
@@ -80,3 +80,25 @@ class Pace:
             self._seen += len(new)
         if any(isinstance(event, _STIRS) for event in new):
             self._stir.set()
+
+
+class Steady:
+    """Pauses of one length, for what must be seen soon whether or not something seems to happen.
+
+    Parameters
+    ----------
+    interval_s : float
+        From the end of a look to the next, in seconds.
+    """
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._closed = threading.Event()
+
+    def pause(self, *, changed: bool) -> None:  # noqa: ARG002
+        """Wait until it is time to look again."""
+        self._closed.wait(self._interval_s)
+
+    def close(self) -> None:
+        """End the pause."""
+        self._closed.set()

@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
 from kafka_lab.events import Event
-from kafka_lab.observe.pace import Pace
-from kafka_lab.state import LiveState
+from kafka_lab.history import History
+from kafka_lab.observe.pace import Pace, Steady
 from kafka_lab.threads import Threads
 from kafka_lab.timeline import Timeline
 
@@ -21,16 +21,18 @@ class Poll(ABC):
     ----------
     timeline : Timeline
         Gets what is new.
-    state : LiveState
+    state : History
         The state of ``timeline``.
+    pace : Pace or Steady, optional
+        When to look; by default seldom, and often while things happen.
     """
 
     name: str  # of the thread
 
-    def __init__(self, timeline: Timeline, state: LiveState) -> None:
+    def __init__(self, timeline: Timeline, state: History, pace: Pace | Steady | None = None) -> None:
         self._timeline = timeline
         self._state = state
-        self._pace = Pace(timeline)
+        self._pace = pace or Pace(timeline)
         self._threads = Threads()
 
     @abstractmethod

@@ -35,8 +35,8 @@ def test_a_group_is_seen_from_its_birth_to_its_end(lab: Lab, topic: str) -> None
     assert lab.wait_for(HighWatermarkMoved, topic=topic, partition=2, offset=2)
     producer.send(topic, b"not read", partition=2).get(30)
     lab.wait_for(HighWatermarkMoved, topic=topic, partition=2, offset=3)
-    rows = {row[2]: row for row in lab.groups().rows if row[0] == "seen"}
-    assert rows[f"{topic}-2"] == ("seen", "Stable", f"{topic}-2", "anna", "2", "1")
+    rows = {row[2]: row for row in lab.groups("seen").scene().table.rows}
+    assert rows[f"{topic}-2"] == ("seen", "anna", f"{topic}-2", "2", "1", "-", "Stable")
 
     told = lab.tool("consumer-groups", "--describe", "--group", "seen")
     line = next(line.split() for line in told.splitlines() if line.split()[2:3] == ["2"])
