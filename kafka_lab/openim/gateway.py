@@ -1,13 +1,15 @@
-"""The management call over HTTP, and the server that runs it on 127.0.0.1."""
+"""The management calls and the push connection over HTTP, and the server that runs them on 127.0.0.1."""
 
 from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import uvicorn
-from fastapi import FastAPI, Header, Request
+from fastapi import APIRouter, FastAPI, Header, Request, WebSocket
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
@@ -15,26 +17,31 @@ from pydantic import BaseModel, Field
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 
-from kafka_lab.openim.management import SendMsg
-from kafka_lab.openim.message import SendMsgRequest, example_request
+from kafka_lab.errors import InvalidNotificationError
+from kafka_lab.openim.content import CONTENT_TYPES
+from kafka_lab.openim.hub import FORBIDDEN, Hub
+from kafka_lab.openim.management import Management, Reply
+from kafka_lab.openim.message import BatchSendMsgRequest, SendMsgRequest, example_request
+from kafka_lab.openim.tokens import Tokens
 
-__all__ = ["LARGEST_BODY_BYTES", "PATH", "Gateway", "make_app"]
+__all__ = ["BATCH_PATH", "LARGEST_BODY_BYTES", "PATH", "Gateway", "make_app"]
 
 HOST = "127.0.0.1"
 PATH = "/manager/send_msg"
+BATCH_PATH = "/manager/batch_send_msg"
 LARGEST_BODY_BYTES = 1024 * 1024
 _PATIENCE_S = 2
+_PING_S = 20.0  # how soon a connection that is open at one end only is found
 
 _ABOUT = """
-OpenIM's management interface as of v2.1.0, for content types 101 (text) and 1400 (OA notification) and for
-session types 1 (single chat) and 4 (notification). An answer with errCode 0 means: every in-sync replica
-has the message.
+OpenIM's management interface as of v2.1.0. An answer with errCode 0 means: every in-sync replica has the
+message.
 
 | errCode | HTTP | meaning |
 | --- | --- | --- |
 | 0 | 200 | accepted: acknowledged by all in-sync replicas |
-| 201 | 200 | Kafka did not acknowledge it; it may still be delivered |
-| 203 | 200 | unknown sessionType (group chats, 2 and 3, are not part of this lab) |
+| 201 | 200 | Kafka did not acknowledge it; it may still be delivered. Or: no such group |
+| 203 | 200 | unknown sessionType |
 | 400 | 400 | malformed body, missing field, bad token, no administrator |
 | 401 | 400 | the content does not decode |
 | 403 | 400 | the content lacks a required field |
@@ -43,7 +50,11 @@ has the message.
 | 413 | 413 | the body is larger than 1 MiB |
 
 The checks come in the server's order: body, contentType, content, token, administrator, recvID. A repeated
-request is a second message: operationID does not make it recognisable.
+request is a second message: operationID does not make it recognisable, unless the lab was asked for that
+(`lab.openim(idempotent=True)`).
+
+| contentType | meaning | a v2.1.0 server takes it here |
+| --- | --- | --- |
 """
 
 
@@ -53,37 +64,85 @@ class Envelope(BaseModel):
     errCode: int = Field(description="0: accepted.")  # noqa: N815 - OpenIM's spelling
     errMsg: str = Field(description="Empty, or what is wrong.")  # noqa: N815
     data: dict[str, Any] | None = Field(
-        None, description="serverMsgID, clientMsgID, and sendTime in milliseconds since 1970."
+        None,
+        description="serverMsgID, clientMsgID, and sendTime in milliseconds since 1970; of a batch "
+        "resultList, with these and the recvID of each, and failedIDList.",
     )
 
 
-def make_app(send_msg: SendMsg) -> FastAPI:
-    """Return the web application around the call; its documentation at ``/docs`` needs no network."""
-    app: FastAPI = FastAPIOffline(title="OpenIM notifications", version="2.1.0", description=_ABOUT)
+def make_app(management: Management, hub: Hub, tokens: Tokens, chat: APIRouter | None = None) -> FastAPI:
+    """Return the web application around the calls; its documentation at ``/docs`` needs no network."""
+    types = "".join(
+        f"| {number} | {kind.name} | {'yes' if kind.by_server else 'no: in the article only'} |\n"
+        for number, kind in CONTENT_TYPES.items()
+    )
+    app: FastAPI = FastAPIOffline(title="OpenIM notifications", version="2.1.0", description=_ABOUT + types)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
-    schema = SendMsgRequest.model_json_schema()
-    schema["properties"]["offlinePushInfo"] = schema.pop("$defs")["OfflinePushInfo"]
-    body = {"schema": schema, "example": example_request()}
 
-    @app.post(
-        PATH,
-        summary="Send a message as an administrator",
-        response_model=Envelope,
-        responses={status: {"model": Envelope} for status in (400, 413)},
-        openapi_extra={"requestBody": {"required": True, "content": {"application/json": body}}},
+    def add(path: str, summary: str, kind: type[BaseModel], example: dict[str, Any], call: _Call) -> None:
+        schema = kind.model_json_schema()
+        schema["properties"]["offlinePushInfo"] = schema.pop("$defs")["OfflinePushInfo"]
+        body = {"schema": schema, "example": example}
+
+        @app.post(
+            path,
+            summary=summary,
+            response_model=Envelope,
+            responses={status: {"model": Envelope} for status in (400, 413)},
+            openapi_extra={"requestBody": {"required": True, "content": {"application/json": body}}},
+        )
+        async def answer(
+            request: Request,
+            token: Annotated[str | None, Header(description="An administrator's token.")] = None,
+        ) -> JSONResponse:
+            body = await _read(request)
+            if body is None:
+                message = f"the body is larger than {LARGEST_BODY_BYTES} bytes"
+                return JSONResponse({"errCode": 413, "errMsg": message}, 413, {"Connection": "close"})
+            reply = await run_in_threadpool(call, body, token)
+            return JSONResponse(reply.body, reply.http_status)
+
+    example = example_request()
+    add(PATH, "Send a message as an administrator", SendMsgRequest, example, management.send_msg)
+    many = {**example, "recvIDList": [example["recvID"], "18712345679"], "isSendAll": False}
+    many.pop("recvID")
+    add(
+        BATCH_PATH,
+        "Send a message to each of many recipients",
+        BatchSendMsgRequest,
+        many,
+        management.batch_send_msg,
     )
-    async def manager_send_msg(
-        request: Request,
-        token: Annotated[str | None, Header(description="An administrator's token.")] = None,
-    ) -> JSONResponse:
-        body = await _read(request)
-        if body is None:
-            message = f"the body is larger than {LARGEST_BODY_BYTES} bytes"
-            return JSONResponse({"errCode": 413, "errMsg": message}, 413, {"Connection": "close"})
-        reply = await run_in_threadpool(send_msg, body, token)
-        return JSONResponse(reply.body, reply.http_status)
+
+    if chat is not None:
+        app.include_router(chat)
+
+    @app.websocket("/ws")
+    async def push(websocket: WebSocket, userID: str = "", token: str = "") -> None:  # noqa: N803
+        await websocket.accept()
+        reason = _refused(websocket, userID, token, tokens)
+        if reason:
+            await websocket.close(FORBIDDEN, reason)
+            return
+        await hub.serve(userID, websocket)
 
     return app
+
+
+_Call = Callable[[bytes, str | None], Reply]
+
+
+def _refused(websocket: WebSocket, user: str, token: str, tokens: Tokens) -> str:
+    """Return why a connection is refused, or an empty text: a page of another site has another origin."""
+    origin = websocket.headers.get("origin")
+    if origin is not None and urlsplit(origin).hostname not in (HOST, "localhost"):
+        return "this origin may not connect"
+    try:
+        if not user or tokens.check(token) != user:
+            return "the token is another user's"
+    except InvalidNotificationError:
+        return "parse token failed"
+    return ""
 
 
 async def _read(request: Request) -> bytes | None:
@@ -100,7 +159,14 @@ async def _read(request: Request) -> bytes | None:
 
 
 class Gateway:
-    """Serves an application on a free port of 127.0.0.1, in a thread.
+    """Serves an application on 127.0.0.1, in a thread.
+
+    Parameters
+    ----------
+    app : fastapi.FastAPI
+        What is served.
+    port : int, default 0
+        Where; 0 for a free port.
 
     Attributes
     ----------
@@ -108,12 +174,17 @@ class Gateway:
         Where; known once it is started.
     """
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: FastAPI, port: int = 0) -> None:
+        self._port = port
         config = uvicorn.Config(
             app,
             log_config=None,
             access_log=False,
-            ws="none",
+            log_level="warning",  # at INFO it would tell the tokens of WebSockets
+            ws="websockets-sansio",
+            ws_ping_interval=_PING_S,
+            ws_ping_timeout=_PING_S,
+            ws_max_size=4096,
             lifespan="off",
             timeout_graceful_shutdown=_PATIENCE_S,
         )
@@ -124,13 +195,22 @@ class Gateway:
 
     def start(self) -> None:
         """Listen; a request that comes before the server runs waits for it."""
-        self._socket.bind((HOST, 0))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # it may have been here before
+        self._socket.bind((HOST, self._port))
         self._socket.listen(128)
         self.url = f"http://{HOST}:{self._socket.getsockname()[1]}"
         self._thread.start()
 
     def close(self) -> None:
         """Answer what is being asked, for two seconds at most, then stop."""
+        self._end()
+
+    def kill(self) -> None:
+        """Stop as a crash does: what is being asked gets no answer, connections are cut."""
+        self._server.force_exit = True
+        self._end()
+
+    def _end(self) -> None:
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join()

@@ -1,31 +1,65 @@
-"""What the recipients have: every message once per inbox, in the order of its seq."""
+"""What the recipients have: every message once per inbox, in the order of its seq; in one SQLite file.
+
+It stands for OpenIM's redis (the latest messages by seq), Mongo (the history) and MySQL (the chat log).
+"""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kafka_lab.openim.content import OA_NOTIFICATION, TEXT
-from kafka_lab.openim.message import NOTIFICATION, MsgData
+from kafka_lab.openim.content import preview
+from kafka_lab.openim.message import GROUP_CHAT, NOTIFICATION, SUPER_GROUP_CHAT, MsgData
+from kafka_lab.openim.records import Copy
 
-__all__ = ["Inbox", "InboxMessage", "Stored"]
+__all__ = ["SEQS", "Conversation", "Inbox", "InboxMessage", "OfflinePush", "Stored", "conversation_id"]
 
+#: How a message gets its seq: in the transaction that stores it, or read before and written back after, as
+#: OpenIM v2.1.0 does (``batch_insert_chat.go``): right only while one user is one partition and one worker.
+SEQS = ("atomic", "get_set")
+_CHUNK = 400  # of a query's parameters
+_BUSY_S = 0.5  # how long a locked file is waited for
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS message (
     user TEXT NOT NULL,
     seq INTEGER NOT NULL,
     clientMsgID TEXT NOT NULL,
     conversationID TEXT NOT NULL,
+    counts INTEGER NOT NULL,
     data TEXT NOT NULL,
     PRIMARY KEY (user, clientMsgID),
     UNIQUE (user, seq)
-) STRICT
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS counter (user TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS progress (
+    topic TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL, PRIMARY KEY (topic, partition)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS read_mark (
+    user TEXT NOT NULL, conversationID TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (user, conversationID)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS chat_log (
+    serverMsgID TEXT PRIMARY KEY, sendID TEXT NOT NULL, recvID TEXT NOT NULL, sessionType INTEGER NOT NULL,
+    contentType INTEGER NOT NULL, content TEXT NOT NULL, sendTime INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS history (
+    user TEXT NOT NULL, seq INTEGER NOT NULL, clientMsgID TEXT NOT NULL, PRIMARY KEY (user, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pushed (
+    user TEXT NOT NULL, clientMsgID TEXT NOT NULL, title TEXT, description TEXT, PRIMARY KEY (user,
+    clientMsgID)
+) STRICT, WITHOUT ROWID;
 """
+
+# The counter can be behind what is stored: "get_set" may have written it backwards.
+_LAST_SEQS = """SELECT user, max(seq, coalesce((SELECT max(seq) FROM message m WHERE m.user = c.user), 0))
+FROM counter c WHERE user IN"""
 
 
 @dataclass(frozen=True)
@@ -45,7 +79,8 @@ class InboxMessage:
     seq : int
         Its number in this inbox, from 1.
     conversationID : str
-        As OpenIM's clients build it: ``notification_`` and the sendID, or ``single_`` and the peer.
+        As OpenIM's clients build it: ``notification_`` and the sendID, ``single_`` and the peer, ``group_``
+        or ``super_group_`` and the group.
     message : MsgData
         The message as it travelled.
     """
@@ -57,11 +92,12 @@ class InboxMessage:
 
     @property
     def content(self) -> dict[str, Any]:
-        """The content as the sender gave it."""
-        if self.message.contentType == TEXT:
-            return {"text": self.message.content}
-        content: dict[str, Any] = json.loads(self.message.content)
-        return content
+        """The content as the sender gave it; of a text message ``{"text": ...}``."""
+        try:
+            content = json.loads(self.message.content)
+        except ValueError:
+            content = None
+        return content if isinstance(content, dict) else {"text": self.message.content}
 
     @property
     def nickname(self) -> str:
@@ -70,15 +106,42 @@ class InboxMessage:
 
     @property
     def title(self) -> str:
-        """A notification's name; empty for a text message."""
-        if self.message.contentType != OA_NOTIFICATION:
-            return ""
-        return str(self.content["notificationName"])
+        """A notification's name; empty for other messages."""
+        return preview(self.message.contentType, self.message.content)[0]
 
     @property
     def text(self) -> str:
-        """The text."""
-        return str(self.content["text"])
+        """What a list shows of it."""
+        return preview(self.message.contentType, self.message.content)[1]
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """One entry of a user's list of conversations.
+
+    Attributes
+    ----------
+    conversationID : str
+        See :class:`InboxMessage`.
+    latest : InboxMessage
+        The last one.
+    unread : int
+        How many count as unread.
+    """
+
+    conversationID: str  # noqa: N815 - OpenIM's spelling
+    latest: InboxMessage
+    unread: int
+
+
+@dataclass(frozen=True)
+class OfflinePush:
+    """What a user's device was told of a message while nobody was online there."""
+
+    user: str
+    clientMsgID: str  # noqa: N815 - OpenIM's spelling
+    title: str
+    description: str
 
 
 class Inbox:
@@ -88,81 +151,257 @@ class Inbox:
     ----------
     path : pathlib.Path
         The file; made if it is not there.
+    seq : str, default "atomic"
+        One of :data:`SEQS`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, seq: str = SEQS[0]) -> None:
+        self._path = path
+        self._atomic = seq == SEQS[0]
         self._lock = threading.Lock()
-        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=_BUSY_S)
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = NORMAL")
-        self._database.execute(_SCHEMA)
+        self._database.executescript(_SCHEMA)
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._database.close()
 
-    def store(self, copies: Sequence[tuple[str, MsgData]]) -> list[Stored]:
-        """Store copies, each a user and a message, all or none; a copy that is there already stays as it is.
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Lock the file for as long as the block lasts, as another program could: nothing is stored."""
+        other = sqlite3.connect(self._path, isolation_level=None)
+        try:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+        finally:
+            other.close()
+
+    # What the workers write ----------------------------------------------------------------------
+
+    def store(self, copies: Sequence[Copy]) -> list[Stored]:
+        """Store copies, all or none, with the offsets after them; what is there already stays as it is.
 
         Raises
         ------
         sqlite3.Error
             Nothing was stored: the disk is full, or the file is locked.
         """
-        with self._lock:
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                stored = [self._store(user, message) for user, message in copies]
-                self._database.execute("COMMIT")
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
-            return stored
+        read_before = {} if self._atomic else self._last_seqs({copy.user for copy in copies})
+        with self._transaction() as database:
+            last = (
+                self._last_seqs_in(database, {copy.user for copy in copies}) if self._atomic else read_before
+            )
+            there = self._there(database, copies)
+            stored, rows = [], []
+            for copy in copies:
+                key = (copy.user, copy.message.clientMsgID)
+                if key in there:
+                    stored.append(Stored(there[key], redelivered=True))
+                    continue
+                seq = last[copy.user] = last.get(copy.user, 0) + 1
+                there[key] = seq
+                stored.append(Stored(seq, redelivered=False))
+                rows.append(_row(copy, seq))
+            # Without atomic seqs two workers can allot one twice: the later message then replaces the other.
+            how = "INSERT" if self._atomic else "INSERT OR REPLACE"
+            database.executemany(f"{how} INTO message VALUES (?, ?, ?, ?, ?, ?)", rows)
+            database.executemany("INSERT OR REPLACE INTO counter VALUES (?, ?)", list(last.items()))
+            self._note_progress(database, copies)
+        return stored
 
-    def _store(self, user: str, message: MsgData) -> Stored:
-        there = self._database.execute(
-            "SELECT seq FROM message WHERE user = ? AND clientMsgID = ?",
-            (user, message.clientMsgID),
-        ).fetchone()
-        if there:
-            return Stored(there[0], redelivered=True)
-        (last,) = self._database.execute(
-            "SELECT coalesce(max(seq), 0) FROM message WHERE user = ?", (user,)
-        ).fetchone()
-        self._database.execute(
-            "INSERT INTO message VALUES (?, ?, ?, ?, ?)",
-            (
-                user,
-                last + 1,
-                message.clientMsgID,
-                conversation_id(user, message),
-                message.model_dump_json(),
-            ),
+    def keep_history(self, copies: Sequence[Copy]) -> None:
+        """Keep which message has which seq for good, as Mongo does.
+
+        Raises
+        ------
+        sqlite3.Error
+            Nothing was stored.
+        """
+        rows = [(copy.user, copy.seq, copy.message.clientMsgID) for copy in copies]
+        with self._transaction() as database:
+            database.executemany("INSERT OR IGNORE INTO history VALUES (?, ?, ?)", rows)
+
+    def keep_chat_log(self, copies: Sequence[Copy]) -> None:
+        """Keep each message once, by its serverMsgID, as the MySQL chat log does.
+
+        Raises
+        ------
+        sqlite3.Error
+            Nothing was stored.
+        """
+        rows = [
+            (m.serverMsgID, m.sendID, m.recvID, m.sessionType, m.contentType, m.content, m.sendTime)
+            for m in (copy.message for copy in copies)
+            if m.option("persistent")
+        ]
+        with self._transaction() as database:
+            database.executemany("INSERT OR IGNORE INTO chat_log VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def is_pushed(self, user: str, clientMsgID: str) -> bool:  # noqa: N803 - OpenIM's spelling
+        """Return whether a user was told of a message."""
+        return bool(
+            self._select("SELECT 1 FROM pushed WHERE user = ? AND clientMsgID = ?", user, clientMsgID)
         )
-        return Stored(last + 1, redelivered=False)
+
+    def note_push(self, user: str, clientMsgID: str, offline: OfflinePush | None) -> None:  # noqa: N803
+        """Note that a user was told of a message, and how, if nobody was online.
+
+        Raises
+        ------
+        sqlite3.Error
+            Nothing was noted.
+        """
+        told = (offline.title, offline.description) if offline else (None, None)
+        with self._transaction() as database:
+            database.execute("INSERT OR IGNORE INTO pushed VALUES (?, ?, ?, ?)", (user, clientMsgID, *told))
+
+    # What clients ask ----------------------------------------------------------------------------
 
     def users(self) -> list[str]:
-        """Return who has messages."""
-        return [user for (user,) in self._select("SELECT DISTINCT user FROM message ORDER BY user")]
-
-    def messages(self, user: str) -> list[InboxMessage]:
-        """Return a user's messages in the order of their seq; none for an unknown user."""
+        """Return who has messages; a super group, whose inbox all its members read, is no user."""
         rows = self._select(
-            "SELECT user, seq, conversationID, data FROM message WHERE user = ? ORDER BY seq", user
+            "SELECT user FROM counter c WHERE NOT EXISTS (SELECT 1 FROM message m WHERE m.user = c.user "
+            "AND m.conversationID = 'super_group_' || c.user) ORDER BY user"
         )
-        return [
-            InboxMessage(user, seq, conversation, MsgData.model_validate_json(data))
-            for user, seq, conversation, data in rows
-        ]
+        return [user for (user,) in rows]
+
+    def messages(self, user: str, *, after_seq: int = 0, most: int = -1) -> list[InboxMessage]:
+        """Return a user's messages in the order of their seq; none for an unknown user.
+
+        Parameters
+        ----------
+        user : str
+            Whose; for a super group's messages, the group.
+        after_seq : int, default 0
+            Only those after it: what a client lacks that has been away.
+        most : int, default -1
+            How many at most; -1 for all.
+        """
+        rows = self._select(
+            "SELECT user, seq, conversationID, data FROM message WHERE user = ? AND seq > ? "
+            "ORDER BY seq LIMIT ?",
+            user,
+            after_seq,
+            most,
+        )
+        return [_inbox_message(*row) for row in rows]
+
+    def conversations(self, user: str) -> list[Conversation]:
+        """Return a user's list of conversations, the one with the latest message first."""
+        rows = self._select(
+            """
+            SELECT m.user, m.seq, m.conversationID, m.data,
+                   (SELECT coalesce(sum(n.counts), 0) FROM message n
+                    WHERE n.user = m.user AND n.conversationID = m.conversationID
+                      AND n.seq > coalesce((SELECT seq FROM read_mark r WHERE r.user = m.user
+                                            AND r.conversationID = m.conversationID), 0))
+            FROM message m JOIN (SELECT conversationID, max(seq) AS latest FROM message WHERE user = ?
+                                 GROUP BY conversationID) c
+                 ON m.conversationID = c.conversationID AND m.seq = c.latest
+            WHERE m.user = ? ORDER BY m.seq DESC
+            """,
+            user,
+            user,
+        )
+        return [Conversation(row[2], _inbox_message(*row[:4]), row[4]) for row in rows]
+
+    def mark_read(self, user: str, conversationID: str) -> None:  # noqa: N803 - OpenIM's spelling
+        """Note that a user has read a conversation up to its latest message."""
+        with self._transaction() as database:
+            database.execute(
+                """INSERT OR REPLACE INTO read_mark SELECT user, conversationID, max(seq) FROM message
+                   WHERE user = ? AND conversationID = ? GROUP BY user, conversationID""",
+                (user, conversationID),
+            )
+
+    def read_marks(self, user: str) -> dict[str, int]:
+        """Return up to which seq a user has read each conversation."""
+        return dict(self._select("SELECT conversationID, seq FROM read_mark WHERE user = ?", user))
+
+    def newest_seq(self, user: str) -> int:
+        """Return the seq of a user's latest message; 0 without any."""
+        ((seq,),) = self._select("SELECT coalesce(max(seq), 0) FROM message WHERE user = ?", user)
+        return int(seq)
+
+    def offline_pushes(self, user: str) -> list[OfflinePush]:
+        """Return what a user's device was told while nobody was online there."""
+        rows = self._select(
+            "SELECT user, clientMsgID, title, description FROM pushed WHERE user = ? AND title IS NOT NULL",
+            user,
+        )
+        return [OfflinePush(*row) for row in rows]
+
+    def chat_log(self) -> int:
+        """Return how many messages the chat log has."""
+        ((count,),) = self._select("SELECT count(*) FROM chat_log")
+        return int(count)
+
+    def history(self, user: str) -> dict[int, str]:
+        """Return the clientMsgID of each seq that the history has of a user."""
+        return dict(self._select("SELECT seq, clientMsgID FROM history WHERE user = ?", user))
+
+    def progress(self, topic: str) -> dict[int, int]:
+        """Return the offset after the last record that was stored, by partition."""
+        return dict(self._select("SELECT partition, next FROM progress WHERE topic = ?", topic))
 
     def __len__(self) -> int:
         ((count,),) = self._select("SELECT count(*) FROM message")
         return int(count)
 
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._database
+                self._database.execute("COMMIT")
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+
     def _select(self, query: str, *values: object) -> list[Any]:
         with self._lock:
             return self._database.execute(query, values).fetchall()
+
+    def _last_seqs(self, users: set[str]) -> dict[str, int]:
+        with self._lock:
+            return self._last_seqs_in(self._database, users)
+
+    @staticmethod
+    def _last_seqs_in(database: sqlite3.Connection, users: set[str]) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for some in _chunks(list(users)):
+            marks = ", ".join("?" * len(some))
+            query = f"{_LAST_SEQS} ({marks})"
+            found.update(database.execute(query, some).fetchall())
+        return found
+
+    @staticmethod
+    def _there(database: sqlite3.Connection, copies: Sequence[Copy]) -> dict[tuple[str, str], int]:
+        """Return the seqs of those that are stored already."""
+        there: dict[tuple[str, str], int] = {}
+        for some in _chunks([(copy.user, copy.message.clientMsgID) for copy in copies]):
+            marks = ", ".join(["(?, ?)"] * len(some))
+            query = (
+                f"SELECT user, clientMsgID, seq FROM message WHERE (user, clientMsgID) IN (VALUES {marks})"  # noqa: S608
+            )
+            values = [value for pair in some for value in pair]
+            there.update({(user, name): seq for user, name, seq in database.execute(query, values)})
+        return there
+
+    @staticmethod
+    def _note_progress(database: sqlite3.Connection, copies: Sequence[Copy]) -> None:
+        ends: dict[tuple[str, int], int] = defaultdict(int)
+        for copy in copies:
+            where = (copy.topic, copy.partition)
+            ends[where] = max(ends[where], copy.offset + 1)
+        database.executemany(
+            "INSERT INTO progress VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next = max(next, excluded.next)",
+            [(topic, partition, end) for (topic, partition), end in ends.items()],
+        )
 
 
 def conversation_id(user: str, message: MsgData) -> str:
@@ -172,5 +411,28 @@ def conversation_id(user: str, message: MsgData) -> str:
     """
     if message.sessionType == NOTIFICATION:
         return f"notification_{message.sendID}"
+    if message.sessionType in (GROUP_CHAT, SUPER_GROUP_CHAT):
+        return f"{'super_' * (message.sessionType == SUPER_GROUP_CHAT)}group_{message.groupID}"
     peer = message.recvID if user == message.sendID else message.sendID
     return f"single_{peer}"
+
+
+def _row(copy: Copy, seq: int) -> tuple[object, ...]:
+    counts = copy.message.option("unreadCount") and copy.user != copy.message.sendID
+    return (
+        copy.user,
+        seq,
+        copy.message.clientMsgID,
+        conversation_id(copy.user, copy.message),
+        int(counts),
+        copy.message.model_dump_json(),
+    )
+
+
+def _inbox_message(user: str, seq: int, conversation: str, data: str) -> InboxMessage:
+    return InboxMessage(user, seq, conversation, MsgData.model_validate_json(data))
+
+
+def _chunks(items: list[Any]) -> Iterator[list[Any]]:
+    for begin in range(0, len(items), _CHUNK):
+        yield items[begin : begin + _CHUNK]

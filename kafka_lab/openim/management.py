@@ -1,31 +1,56 @@
-"""What the management call does with a request, apart from HTTP: checks in the server's order, then Kafka."""
+"""What the management calls do with a request, apart from HTTP: checks in the server's order, then Kafka."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from kafka_lab.errors import DeliveryUnknownError, InvalidNotificationError, NotificationError
+from kafka_lab.errors import (
+    BrokerUnavailableError,
+    DeliveryUnknownError,
+    InvalidNotificationError,
+    NotificationError,
+)
 from kafka_lab.events import NotificationAccepted, NotificationRefused, NotificationUnknown
+from kafka_lab.openim.content import preview
 from kafka_lab.openim.message import (
     GROUP_CHAT,
     NOTIFICATION,
     SINGLE_CHAT,
+    SUPER_GROUP_CHAT,
+    BatchSendMsgRequest,
     MsgData,
     SendMsgRequest,
+    copied,
     parse_request,
     session_type,
     to_message,
 )
+from kafka_lab.openim.publisher import Pending
 from kafka_lab.openim.tokens import Tokens
 from kafka_lab.timeline import Timeline
 
-__all__ = ["Reply", "SendMsg"]
+__all__ = ["MOST_RECIPIENTS", "Management", "Reply"]
 
 KAFKA_FAILED = 201
 UNKNOWN_SESSION_TYPE = 203
 NO_ADDRESS = 405
+MOST_RECIPIENTS = 50_000
+_MOST_BYTES = 64 * 1024 * 1024  # of all records of a batch
+_AT_A_TIME = 1000  # recipients
+_MOST_REMEMBERED = 100_000
+_SESSIONS = {
+    SINGLE_CHAT: "single",
+    GROUP_CHAT: "group",
+    SUPER_GROUP_CHAT: "super_group",
+    NOTIFICATION: "notification",
+}
+
+R = TypeVar("R", bound=SendMsgRequest)
+Begin = Callable[[str, MsgData, Sequence[str]], Pending]
 
 
 @dataclass(frozen=True)
@@ -36,70 +61,232 @@ class Reply:
     body: dict[str, Any]
 
 
-class SendMsg:
-    """``/manager/send_msg``.
+@dataclass
+class _Known:
+    """A request that was seen before: its message, and its answer once there is a certain one."""
+
+    lock: threading.Lock
+    message: MsgData | None = None
+    received_s: float = 0.0
+    reply: Reply | None = None
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A message that was handed over: what waits for it, and whose inboxes it is for."""
+
+    pending: Pending
+    inboxes: Sequence[str]
+
+
+class Management:
+    """``/manager/send_msg`` and ``/manager/batch_send_msg``.
 
     Parameters
     ----------
-    publish : callable
-        Takes operationID and message; returns when Kafka acknowledged every copy, else raises a
-        NotificationError.
+    begin : callable
+        Takes operationID, message and inboxes; hands the copies over and returns what waits for their
+        acknowledgements, else raises a NotificationError.
     tokens : Tokens
         Whose administrators may call.
     timeline : Timeline
         Gets what became of each request.
+    members : callable
+        Returns a group's members; raises KeyError if there is no such group.
+    users : callable
+        Returns all users, for ``isSendAll``.
+    follow : str, default "article"
+        Whose content types are taken: see :func:`~kafka_lab.openim.content.check_content`.
+    idempotent : bool, default False
+        Answer a request whose operationID was accepted before with the first answer, and repeat one whose
+        fate is unknown as the same message. OpenIM does neither: there a repeated request is a second
+        message.
     """
 
-    def __init__(self, publish: Callable[[str, MsgData], None], tokens: Tokens, timeline: Timeline) -> None:
-        self._publish = publish
+    def __init__(
+        self,
+        begin: Begin,
+        tokens: Tokens,
+        timeline: Timeline,
+        *,
+        members: Callable[[str], Sequence[str]],
+        users: Callable[[], Sequence[str]] = tuple,
+        follow: str = "article",
+        idempotent: bool = False,
+    ) -> None:
+        self._begin = begin
         self._tokens = tokens
         self._timeline = timeline
+        self._members = members
+        self._users = users
+        self._follow = follow
+        self._known: OrderedDict[str, _Known] | None = OrderedDict() if idempotent else None
+        self._lock = threading.Lock()
 
-    def __call__(self, body: bytes, token: str | None) -> Reply:
-        """Answer one request."""
+    def send_msg(self, body: bytes, token: str | None) -> Reply:
+        """Answer one request to send a message."""
         received_s = self._timeline.now_s()
         try:
-            request = parse_request(body)
+            request = self._checked(body, token, SendMsgRequest)
         except InvalidNotificationError as error:
-            return self._refuse(error)
+            return self._refusal(error)
+        if self._known is None:
+            return self._send(request, to_message(request), received_s)
+        known = self._remembered(request.operationID)
+        with known.lock:  # a repeat waits for the first
+            if known.reply is not None:
+                return known.reply
+            if known.message is None:
+                known.message, known.received_s = to_message(request), received_s
+            message = known.message
+            reply = self._send(request, message, known.received_s)
+            if reply.body["errCode"] == 0:
+                known.reply, known.message = reply, None
+            elif self._timeline.find(NotificationUnknown, clientMsgID=message.clientMsgID) is None:
+                known.message = None  # certainly not sent: the next one may say something else
+            return reply
+
+    def batch_send_msg(self, body: bytes, token: str | None) -> Reply:
+        """Answer one request to send a message to each of many recipients."""
+        received_s = self._timeline.now_s()
+        try:
+            request = self._checked(body, token, BatchSendMsgRequest)
+            recipients = self._recipients(request)
+        except InvalidNotificationError as error:
+            return self._refusal(error)
+        results: list[dict[str, object]] = []
+        failed: list[str] = []
+        first = to_message(request)
+        unreachable: NotificationError | None = None
+        for begin in range(0, len(recipients), _AT_A_TIME):
+            begun = []
+            for user in recipients[begin : begin + _AT_A_TIME]:
+                message = copied(first, user)
+                begun.append((message, unreachable or self._begun(request, message)))
+                if isinstance(begun[-1][1], BrokerUnavailableError):
+                    unreachable = begun[-1][1]  # the others would wait as long, in vain
+            for message, pending in begun:
+                if self._ended(message, pending, received_s).body["errCode"] == 0:
+                    results.append({**_ids(message), "recvID": message.recvID})
+                else:
+                    failed.append(message.recvID)
+        return Reply(200, _envelope(data={"resultList": results, "failedIDList": failed}))
+
+    def _checked(self, body: bytes, token: str | None, kind: type[R]) -> R:
+        """Return a request that passed the api server's checks, in its order.
+
+        Raises
+        ------
+        _RefusedLateError
+            The token or the address is wrong.
+        InvalidNotificationError
+            Anything else is.
+        """
+        request = parse_request(body, kind, follow=self._follow)
         try:
             self._tokens.check_admin(token)
-            _check_address(request)
+            if kind is SendMsgRequest:
+                _check_address(request)
         except InvalidNotificationError as error:
-            return self._refuse(error, sendTime=0, MsgID="")
-        message = to_message(request)
+            raise _RefusedLateError(
+                str(error), http_status=error.http_status, err_code=error.err_code
+            ) from error
+        return request
+
+    def _recipients(self, request: BatchSendMsgRequest) -> Sequence[str]:
+        """Return the recipients, each once.
+
+        Raises
+        ------
+        InvalidNotificationError
+            There are none, or too many.
+        """
+        recipients = list(dict.fromkeys(self._users() if request.isSendAll else request.recvIDList))
+        if not request.isSendAll and not recipients:
+            raise InvalidNotificationError("recvIDList is required", http_status=400, err_code=400)
+        if len(recipients) > MOST_RECIPIENTS:
+            raise InvalidNotificationError(
+                f"{len(recipients)} recipients; at most {MOST_RECIPIENTS}", http_status=400, err_code=400
+            )
+        size = 2 * len(recipients) * len(request.model_dump_json(exclude={"recvIDList"}))
+        if size > _MOST_BYTES:
+            raise InvalidNotificationError(
+                f"{size} bytes of records; at most {_MOST_BYTES}: fewer recipients, or less content",
+                http_status=400,
+                err_code=400,
+            )
+        return recipients
+
+    def _remembered(self, operation_id: str) -> _Known:
+        assert self._known is not None  # noqa: S101 - the caller knows
+        with self._lock:
+            known = self._known.setdefault(operation_id, _Known(threading.Lock()))
+            self._known.move_to_end(operation_id)
+            if len(self._known) > _MOST_REMEMBERED:
+                self._known.popitem(last=False)
+            return known
+
+    def _send(self, request: SendMsgRequest, message: MsgData, received_s: float) -> Reply:
+        return self._ended(message, self._begun(request, message), received_s)
+
+    def _begun(self, request: SendMsgRequest, message: MsgData) -> _Begun | NotificationError:
+        """Hand a message over; return what waits for it, or why it was not handed over."""
         try:
-            _check_deliverable(message)
-            self._publish(request.operationID, message)
+            inboxes = self._inboxes(message)
+            return _Begun(self._begin(request.operationID, message, inboxes), inboxes)
+        except NotificationError as error:
+            return error
+
+    def _inboxes(self, message: MsgData) -> Sequence[str]:
+        """Return whose inboxes get a copy; check what only the services behind the api server find out.
+
+        Raises
+        ------
+        InvalidNotificationError
+            With HTTP 200: there is no such session type or group, or no key for Kafka.
+        """
+        if message.sessionType not in _SESSIONS:
+            raise InvalidNotificationError(
+                "unknown sessionType", http_status=200, err_code=UNKNOWN_SESSION_TYPE
+            )
+        members: Sequence[str] = ()
+        if message.sessionType in (GROUP_CHAT, SUPER_GROUP_CHAT):
+            try:
+                members = self._members(message.groupID)
+            except KeyError as error:
+                said = f"there is no group {message.groupID!r}"
+                raise InvalidNotificationError(said, http_status=200, err_code=KAFKA_FAILED) from error
+        inboxes = message.inboxes(members)
+        if not all(inboxes):  # the real producer refuses an empty key
+            raise InvalidNotificationError("kafka send msg err", http_status=200, err_code=KAFKA_FAILED)
+        return inboxes
+
+    def _ended(self, message: MsgData, begun: _Begun | NotificationError, received_s: float) -> Reply:
+        """Wait for a message that was begun, note what became of it, and return the answer."""
+        try:
+            if isinstance(begun, NotificationError):
+                raise begun
+            begun.pending.wait()
         except DeliveryUnknownError as error:
             self._timeline.append(NotificationUnknown(message.clientMsgID, str(error)))
             return _failed(message, KAFKA_FAILED, "kafka send msg err")
         except InvalidNotificationError as error:
-            self._note_refusal(message, error.err_code, error)
+            self._timeline.append(NotificationRefused(message.clientMsgID, error.err_code, str(error)))
             return _failed(message, error.err_code, str(error))
         except NotificationError as error:
-            self._note_refusal(message, KAFKA_FAILED, error)
+            self._timeline.append(NotificationRefused(message.clientMsgID, KAFKA_FAILED, str(error)))
             return _failed(message, KAFKA_FAILED, "kafka send msg err")
-        self._timeline.append(
-            NotificationAccepted(
-                message.clientMsgID,
-                inboxes=message.inboxes if message.stored else (),
-                received_s=received_s,
-            )
-        )
-        data = {
-            "serverMsgID": message.serverMsgID,
-            "clientMsgID": message.clientMsgID,
-            "sendTime": message.sendTime,
-        }
-        return Reply(200, {"errCode": 0, "errMsg": "", "data": data})
+        self._timeline.append(_accepted(message, begun.inboxes, received_s))
+        return Reply(200, _envelope(data=_ids(message)))
 
-    def _refuse(self, error: InvalidNotificationError, **more: object) -> Reply:
+    def _refusal(self, error: InvalidNotificationError) -> Reply:
         self._timeline.append(NotificationRefused("", error.err_code, str(error)))
+        more = {"sendTime": 0, "MsgID": ""} if isinstance(error, _RefusedLateError) else {}
         return Reply(error.http_status, {"errCode": error.err_code, "errMsg": str(error), **more})
 
-    def _note_refusal(self, message: MsgData, err_code: int, error: Exception) -> None:
-        self._timeline.append(NotificationRefused(message.clientMsgID, err_code, str(error)))
+
+class _RefusedLateError(InvalidNotificationError):
+    """Refused after the body was read: the answer then has more keys."""
 
 
 def _check_address(request: SendMsgRequest) -> None:
@@ -115,20 +302,34 @@ def _check_address(request: SendMsgRequest) -> None:
         raise InvalidNotificationError(f"{needed} is a null string", http_status=400, err_code=NO_ADDRESS)
 
 
-def _check_deliverable(message: MsgData) -> None:
-    """Check what only the services behind the api server find out.
+def _ids(message: MsgData) -> dict[str, object]:
+    return {
+        "serverMsgID": message.serverMsgID,
+        "clientMsgID": message.clientMsgID,
+        "sendTime": message.sendTime,
+    }
 
-    Raises
-    ------
-    InvalidNotificationError
-        With HTTP 200: there is no such session type, or no key for Kafka.
-    """
-    if message.sessionType not in {SINGLE_CHAT, NOTIFICATION}:
-        raise InvalidNotificationError("unknown sessionType", http_status=200, err_code=UNKNOWN_SESSION_TYPE)
-    if not message.recvID:  # the real producer refuses an empty key
-        raise InvalidNotificationError("kafka send msg err", http_status=200, err_code=KAFKA_FAILED)
+
+def _envelope(data: dict[str, object]) -> dict[str, object]:
+    return {"errCode": 0, "errMsg": "", "data": data}
 
 
 def _failed(message: MsgData, err_code: int, err_msg: str) -> Reply:
     data = {"clientMsgID": message.clientMsgID}
     return Reply(200, {"errCode": err_code, "errMsg": err_msg, "data": data})
+
+
+def _accepted(message: MsgData, inboxes: Sequence[str], received_s: float) -> NotificationAccepted:
+    """Return the event, with what pictures show of the message."""
+    title, text = preview(message.contentType, message.content)
+    return NotificationAccepted(
+        message.clientMsgID,
+        inboxes=tuple(inboxes) if message.stored else (),
+        received_s=received_s,
+        sendID=message.sendID,
+        senderNickname=message.senderNickname[:120],
+        groupID=message.groupID,
+        conversationType=_SESSIONS[message.sessionType],
+        title=title[:120],
+        text=text[:500],
+    )

@@ -6,22 +6,37 @@ import json
 import math
 import time
 import uuid
+from collections.abc import Sequence
 from importlib import resources
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kafka_lab.errors import InvalidNotificationError
-from kafka_lab.openim.content import OA_NOTIFICATION, check_content, content_text
+from kafka_lab.openim.content import CONTENT_TYPES, OA_NOTIFICATION, check_content, content_text
+from kafka_lab.openim.tokens import ADMINS
 
-__all__ = ["MsgData", "SendMsgRequest", "example_request", "parse_request"]
+__all__ = [
+    "BatchSendMsgRequest",
+    "MsgData",
+    "SendMsgRequest",
+    "example_request",
+    "notification_request",
+    "parse_request",
+]
 
-SINGLE_CHAT = 1  # sessionType, as the two below
+SINGLE_CHAT = 1  # sessionType, as the three below
 GROUP_CHAT = 2
+SUPER_GROUP_CHAT = 3
 NOTIFICATION = 4
 _DEEPEST = 100
 _FROM_SYSTEM = 200  # msgFrom; a user's own messages have 100
 
+_CONTENT = """By contentType; sizes in bytes, durations in seconds, widths and heights in pixels, degrees;
+required fields have a star. """ + "; ".join(
+    f"{number} {kind.name}: " + ", ".join(f"`{name}`{'*' * (name in kind.required)}" for name in kind.fields)
+    for number, kind in CONTENT_TYPES.items()
+)
 Int32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 NotEmpty = Annotated[str, Field(min_length=1)]
 
@@ -56,7 +71,7 @@ class SendMsgRequest(BaseModel):
         description="The recipient's user ID: the Kafka key of their copy.",
         examples=["18712345678"],
     )
-    groupID: str = Field("", description="A group's ID; group chat is not part of this lab yet.")  # noqa: N815
+    groupID: str = Field("", description="A group's ID, for sessionType 2 and 3.")  # noqa: N815
     senderNickname: str = Field("", description="The sender's name, shown with this message.")  # noqa: N815
     senderFaceURL: str = Field("", description="The sender's picture, shown with this message.")  # noqa: N815
     senderPlatformID: Int32 = Field(  # noqa: N815
@@ -64,16 +79,15 @@ class SendMsgRequest(BaseModel):
         description="1 iOS, 2 Android, 3 Windows, 4 OSX, 5 Web, 6 MiniWeb, 7 Linux; not checked.",
         examples=[2],
     )
-    content: dict[str, Any] = Field(
-        description="By contentType. 101: `text`. 1400: `notificationName`, `notificationFaceURL`, "
-        "`notificationType` (not 0), `text`; optional `mixType` (0 text, 1 with picture, 2 with video, "
-        "3 with file), `url`, `pictureElem`, `soundElem`, `videoElem`, `fileElem`, `ex`."
-    )
+    content: dict[str, Any] = Field(description=_CONTENT)
     contentType: Int32 = Field(  # noqa: N815
-        description="101 text, 1400 OA notification.", examples=[1400]
+        description="101 text, 102 picture, 103 voice, 104 video, 105 file, 106 @, 107 merged, 108 card, "
+        "109 location, 110 custom, 111 revoke, 112 read receipt, 114 quote, 1400 OA notification.",
+        examples=[1400],
     )
     sessionType: Int32 = Field(  # noqa: N815
-        description="1 single chat, 4 notification. For contentType 1400 any value counts as 4.",
+        description="1 single chat, 2 group, 3 super group, 4 notification. For contentType 1400 any value "
+        "counts as 4.",
         examples=[4],
     )
     isOnlineOnly: bool = Field(  # noqa: N815
@@ -89,6 +103,7 @@ class MsgData(BaseModel):
 
     sendID: str  # noqa: N815
     recvID: str  # noqa: N815
+    groupID: str = ""  # noqa: N815
     clientMsgID: str  # noqa: N815
     serverMsgID: str  # noqa: N815
     senderPlatformID: int  # noqa: N815
@@ -102,18 +117,76 @@ class MsgData(BaseModel):
     options: dict[str, bool] = Field(description="An absent key means true.")
     offlinePushInfo: OfflinePushInfo | None  # noqa: N815
 
+    def option(self, name: str) -> bool:
+        """Return whether an option of OpenIM's is on, such as ``"offlinePush"``; what is not set is on."""
+        return self.options.get(name, True)
+
     @property
     def stored(self) -> bool:
         """False for an online-only message: it gets no seq and no row."""
-        return self.options.get("history", True)
+        return self.option("history")
 
-    @property
-    def inboxes(self) -> tuple[str, ...]:
-        """Who gets a copy: the recipient and the sender, once if they are one; also the records' keys."""
+    def inboxes(self, members: Sequence[str] = ()) -> tuple[str, ...]:
+        """Return whose inboxes get a copy, which are also the records' keys.
+
+        Single chats and notifications: the recipient's and the sender's, once if they are one. Groups: each
+        of the ``members``'. A super group has one inbox, its own, which all its members read.
+        """
+        if self.sessionType == GROUP_CHAT:
+            return tuple(members)
+        if self.sessionType == SUPER_GROUP_CHAT:
+            return (self.groupID,)
         return tuple(dict.fromkeys((self.recvID, self.sendID)))
 
 
-def parse_request(body: bytes) -> SendMsgRequest:
+class BatchSendMsgRequest(SendMsgRequest):
+    """The body of ``POST /manager/batch_send_msg``: one message for each of many recipients."""
+
+    isSendAll: bool = Field(False, description="True: to all users that have an inbox.")  # noqa: N815
+    recvIDList: list[str] = Field(  # noqa: N815
+        default_factory=list, description="The recipients' user IDs; recvID does not count."
+    )
+
+
+R = TypeVar("R", bound=SendMsgRequest)
+
+
+def notification_request(
+    text: str,
+    *,
+    sendID: str = ADMINS[0],  # noqa: N803 - OpenIM's spelling, here and below
+    senderNickname: str = "Office",  # noqa: N803
+    notificationName: str = "Notice",  # noqa: N803
+    isOnlineOnly: bool = False,  # noqa: N803
+    operationID: str | None = None,  # noqa: N803
+) -> dict[str, Any]:
+    """Return the body of a request for a notification, but for its recipient.
+
+    Parameters
+    ----------
+    text : str
+        What it says; the others are the fields of that name.
+    operationID : str, optional
+        By default a new one.
+    """
+    return {
+        "operationID": operationID or f"kafka-lab-{time.time_ns()}",
+        "sendID": sendID,
+        "senderNickname": senderNickname,
+        "content": {
+            "notificationName": notificationName,
+            "notificationFaceURL": "http://localhost/faces/office.png",
+            "notificationType": 1,
+            "text": text,
+            "mixType": 0,
+        },
+        "contentType": OA_NOTIFICATION,
+        "sessionType": NOTIFICATION,
+        "isOnlineOnly": isOnlineOnly,
+    }
+
+
+def parse_request(body: bytes, kind: type[R], *, follow: str = "article") -> R:
     """Read a request's body as the server's JSON reader does, and check it up to its content.
 
     The reader is strict in type, ignores unknown keys, the case of keys and whatever follows the first
@@ -134,13 +207,13 @@ def parse_request(body: bytes) -> SendMsgRequest:
     if not isinstance(data, dict):
         raise InvalidNotificationError("the body is not a JSON object", http_status=400, err_code=400)
     try:
-        request = SendMsgRequest.model_validate(_known_fields(data, SendMsgRequest))
+        request = kind.model_validate(_known_fields(data, kind))
     except ValidationError as error:
         raise InvalidNotificationError(_summary(error), http_status=400, err_code=400) from error
     for name in ("contentType", "sessionType"):
         if getattr(request, name) == 0:
             raise InvalidNotificationError(f"{name} is required", http_status=400, err_code=400)
-    check_content(request.contentType, request.content)
+    check_content(request.contentType, request.content, follow=follow)
     return request
 
 
@@ -155,6 +228,7 @@ def to_message(request: SendMsgRequest) -> MsgData:
     return MsgData(
         sendID=request.sendID,
         recvID=request.recvID,
+        groupID=request.groupID,
         clientMsgID=uuid.uuid4().hex,
         serverMsgID=uuid.uuid4().hex,
         senderPlatformID=request.senderPlatformID,
@@ -168,6 +242,12 @@ def to_message(request: SendMsgRequest) -> MsgData:
         options=online_only if request.isOnlineOnly else {},
         offlinePushInfo=request.offlinePushInfo,
     )
+
+
+def copied(message: MsgData, user: str) -> MsgData:
+    """Return the same message for another recipient, with IDs of its own."""
+    new = {"recvID": user, "clientMsgID": uuid.uuid4().hex, "serverMsgID": uuid.uuid4().hex}
+    return message.model_copy(update=new)
 
 
 def example_request() -> dict[str, Any]:

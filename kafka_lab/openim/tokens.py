@@ -45,6 +45,19 @@ class Tokens:
         InvalidNotificationError
             The token is missing, forged or expired, or its user is no admin: errCode 400.
         """
+        user = self.check(token)
+        if user not in ADMINS:
+            raise InvalidNotificationError("not authorized", http_status=400, err_code=400)
+        return user
+
+    def check(self, token: str | None) -> str:
+        """Return the user to whom a token belongs.
+
+        Raises
+        ------
+        InvalidNotificationError
+            The token is missing, forged or expired: errCode 400.
+        """
         try:
             claims = jwt.decode(
                 token or "",
@@ -54,6 +67,4 @@ class Tokens:
             )
         except jwt.InvalidTokenError as error:
             raise InvalidNotificationError("parse token failed", http_status=400, err_code=400) from error
-        if claims["UID"] not in ADMINS:
-            raise InvalidNotificationError("not authorized", http_status=400, err_code=400)
         return str(claims["UID"])

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
-from kafka_lab.openim.management import Reply, SendMsg
+from kafka_lab.openim.management import Management, Reply
 from kafka_lab.openim.message import MsgData, example_request
 from kafka_lab.openim.tokens import Tokens
 from kafka_lab.timeline import Timeline
@@ -27,15 +27,40 @@ def published() -> list[MsgData]:
     return []
 
 
-@pytest.fixture
-def send_msg(timeline: Timeline, tokens: Tokens, published: list[MsgData]) -> SendMsg:
-    return SendMsg(lambda _, message: published.append(message), tokens, timeline)
+class Done:
+    """What waits for acknowledgements that are there already."""
+
+    def wait(self) -> None:
+        """Return at once."""
+
+
+def managing(
+    timeline: Timeline, tokens: Tokens, published: list[MsgData], error: Exception | None = None, **how: Any
+) -> Management:
+    """Return the management calls, over a Kafka that takes everything, or fails."""
+
+    def begin(_: str, message: MsgData, inboxes: Sequence[str]) -> Any:
+        assert all(inboxes)
+        if error is not None:
+            raise error
+        published.append(message)
+        return Done()
+
+    groups = {"g1": ("ada", "ben", "openIM123456")}
+    return Management(
+        begin, tokens, timeline, members=groups.__getitem__, users=lambda: ("ada", "ben"), **how
+    )
 
 
 @pytest.fixture
-def ask(send_msg: SendMsg, tokens: Tokens) -> Callable[[bytes], Reply]:
+def management(timeline: Timeline, tokens: Tokens, published: list[MsgData]) -> Management:
+    return managing(timeline, tokens, published)
+
+
+@pytest.fixture
+def ask(management: Management, tokens: Tokens) -> Callable[[bytes], Reply]:
     """Ask with an administrator's token."""
-    return lambda body: send_msg(body, tokens.issue())
+    return lambda body: management.send_msg(body, tokens.issue())
 
 
 def request(**changes: Any) -> dict[str, Any]:

@@ -8,12 +8,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kafka_lab.openim.management import SendMsg
 from kafka_lab.openim.message import MsgData
 from kafka_lab.openim.tokens import Tokens
 from kafka_lab.timeline import Timeline
 
-from .conftest import content, request
+from .conftest import content, managing, request
 
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -27,13 +26,12 @@ CONTENT_FIELD = st.sampled_from(sorted(content()))
 def answer(body: bytes) -> tuple[int, dict[str, Any], list[MsgData]]:
     published: list[MsgData] = []
     tokens = Tokens()
-    send_msg = SendMsg(lambda _, message: published.append(message), tokens, Timeline())
-    reply = send_msg(body, tokens.issue())
+    reply = managing(Timeline(), tokens, published).send_msg(body, tokens.issue())
     json.dumps(reply.body).encode()
     assert reply.http_status in {200, 400}
     assert (reply.body["errCode"] == 0) == bool(published)
     for message in published:
-        assert message.recvID
+        assert all(message.inboxes(("ada",)))
         assert json.loads(json.dumps(message.model_dump()).encode()) == message.model_dump()
     return reply.http_status, reply.body, published
 

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 
 import httpx
 import pytest
 from playwright.sync_api import Browser
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
-from kafka_lab.openim.gateway import LARGEST_BODY_BYTES, PATH, Gateway, make_app
-from kafka_lab.openim.management import SendMsg
+from kafka_lab.errors import ClosedError
+from kafka_lab.openim.device import Device
+from kafka_lab.openim.gateway import BATCH_PATH, LARGEST_BODY_BYTES, PATH, Gateway, make_app
+from kafka_lab.openim.hub import Hub
+from kafka_lab.openim.management import Management
 from kafka_lab.openim.message import MsgData
 from kafka_lab.openim.tokens import Tokens
 
+from ..waiting import until
 from .conftest import request
 
 
 @pytest.fixture
-def url(send_msg: SendMsg) -> Iterator[str]:
-    gateway = Gateway(make_app(send_msg))
+def hub() -> Hub:
+    return Hub()
+
+
+@pytest.fixture
+def url(management: Management, hub: Hub, tokens: Tokens) -> Iterator[str]:
+    gateway = Gateway(make_app(management, hub, tokens))
     gateway.start()
     yield gateway.url
     gateway.close()
@@ -77,3 +89,81 @@ def test_the_interactive_page_needs_no_network(url: str, browser: Browser) -> No
     page.get_by_text("Send a message as an administrator").wait_for()
     assert all(address.startswith((url, "data:")) for address in asked)
     page.close()
+
+
+def test_many_recipients_at_once(url: str, tokens: Tokens, published: list[MsgData]) -> None:
+    body = request(recvID=None, recvIDList=["ada", "ben"])
+    answer = httpx.post(url + BATCH_PATH, json=body, headers={"token": tokens.issue()}).json()
+    assert answer["errCode"] == 0
+    assert len(answer["data"]["resultList"]) == len(published) == 2
+
+
+def test_every_field_and_content_type_is_described(url: str) -> None:
+    whole = httpx.get(url + "/openapi.json").json()
+    assert "| 106 | @ | no: in the article only |" in whole["info"]["description"]
+    for path in (PATH, BATCH_PATH):
+        body = whole["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+        assert "1400 OA notification" in body["schema"]["properties"]["content"]["description"]
+        assert "notificationName`*" in body["schema"]["properties"]["content"]["description"]
+
+
+def test_a_device_gets_what_is_pushed_to_its_user(url: str, hub: Hub, tokens: Tokens) -> None:
+    assert not hub.push("ada", {"text": "nobody there"})
+    with Device(url, "ada", tokens.issue("ada")) as device:
+        until(lambda: hub.online == {"ada": 1})
+        assert hub.push("ada", {"text": "<b>hello</b>"})
+        assert device.wait_for(1) == [{"text": "<b>hello</b>"}]
+        assert not hub.push("ben", {"text": "for another"})
+    until(lambda: hub.online == {})
+
+
+@pytest.mark.parametrize(
+    ("user", "token", "reason"),
+    [
+        ("ada", "garbage", "parse token failed"),
+        ("ada", "ben's", "another user's"),
+        ("", "ada's", "another user's"),
+    ],
+)
+def test_nobody_listens_for_another(
+    url: str, hub: Hub, tokens: Tokens, user: str, token: str, reason: str
+) -> None:
+    made = {"ben's": tokens.issue("ben"), "ada's": tokens.issue("ada")}
+    device = Device(url, user, made.get(token, token))
+    until(lambda: device.ended)
+    assert reason in device.ended
+    device.close()
+    assert hub.online == {}
+
+
+def test_a_page_of_another_site_may_not_connect(url: str, tokens: Tokens) -> None:
+    address = f"{url.replace('http', 'ws')}/ws?userID=ada&token={tokens.issue('ada')}"
+    with (
+        connect(address, origin="http://evil.example", proxy=None) as socket,
+        pytest.raises(ConnectionClosed) as caught,
+    ):
+        socket.recv(timeout=10)
+    assert "origin" in str(caught.value)
+
+
+def test_a_slow_reader_is_sent_away(url: str, hub: Hub, tokens: Tokens) -> None:
+    address = f"{url.replace('http', 'ws')}/ws?userID=ada&token={tokens.issue('ada')}"
+    with connect(address, proxy=None, max_queue=1):
+        until(lambda: hub.online)
+        big = {"text": os.urandom(250_000).hex()}  # which compression makes no smaller
+        # A moment's backlog refuses a message too: it goes on until the socket is sent away.
+        until(lambda: not hub.push("ada", big) and hub.online == {}, timeout_s=30)
+
+
+def test_a_user_has_only_so_many_devices(url: str, hub: Hub, tokens: Tokens) -> None:
+    devices = [Device(url, "ada", tokens.issue("ada")) for _ in range(9)]
+    until(lambda: any(device.ended for device in devices))
+    assert [device.ended for device in devices].count("too many connections") == 1
+    for device in devices:
+        device.close()
+    until(lambda: hub.online == {})
+
+
+def test_where_nobody_listens(tokens: Tokens) -> None:
+    with pytest.raises(ClosedError, match="no connection for ada"):
+        Device("http://127.0.0.1:9", "ada", tokens.issue("ada"))

@@ -10,12 +10,13 @@ import pytest
 
 from kafka_lab.errors import BrokerUnavailableError, DeliveryUnknownError, NotificationError
 from kafka_lab.events import NotificationAccepted, NotificationRefused, NotificationUnknown
-from kafka_lab.openim.management import Reply, SendMsg
+from kafka_lab.openim.content import preview
+from kafka_lab.openim.management import Management, Reply
 from kafka_lab.openim.message import MsgData
 from kafka_lab.openim.tokens import Tokens
 from kafka_lab.timeline import Timeline
 
-from .conftest import content, request
+from .conftest import Done, content, managing, request
 
 Ask = Callable[[bytes], Reply]
 
@@ -34,14 +35,14 @@ def test_the_articles_example_is_accepted(ask: Ask, published: list[MsgData], ti
     assert reply.body["errMsg"] == ""
     assert set(reply.body["data"]) == {"serverMsgID", "clientMsgID", "sendTime"}
     (message,) = published
-    assert message.inboxes == ("18712345678", "openIM123456")
+    assert message.inboxes() == ("18712345678", "openIM123456")
     assert message.sessionType == 4
     assert message.msgFrom == 200
     assert json.loads(message.content) == request()["content"]
     assert message.options == {}
     accepted = timeline.find(NotificationAccepted)
     assert accepted is not None
-    assert accepted.inboxes == message.inboxes
+    assert accepted.inboxes == message.inboxes()
     assert accepted.clientMsgID == reply.body["data"]["clientMsgID"]
 
 
@@ -110,7 +111,7 @@ def test_accepted_as_by_the_server(ask: Ask, published: list[MsgData], accepted:
         (body(recvID=18712345678), 400, 400, "recvID"),
         (body(content="text"), 400, 400, "content"),
         (body(offlinePushInfo={"title": 1}), 400, 400, "title"),
-        (body(contentType=106), 400, 404, "contentType err"),
+        (body(contentType=113), 400, 404, "contentType err"),
         (body(contentType=7), 400, 404, "contentType err"),
         (body(content={}), 400, 403, "notificationName"),
         (body(content=content(notificationFaceURL=None)), 400, 403, "notificationFaceURL"),
@@ -128,8 +129,8 @@ def test_accepted_as_by_the_server(ask: Ask, published: list[MsgData], accepted:
         (body(recvID=None), 200, 201, "kafka send msg err"),
         (body(sessionType=1, recvID=None), 200, 201, "kafka send msg err"),  # 1400: counts as 4
         (body(**TEXT, sessionType=2), 400, 405, "groupID is a null string"),
-        (body(**TEXT, sessionType=2, groupID="g1"), 200, 203, "unknown sessionType"),
-        (body(**TEXT, sessionType=3), 200, 203, "unknown sessionType"),
+        (body(**TEXT, sessionType=2, groupID="nowhere"), 200, 201, "there is no group"),
+        (body(**TEXT, sessionType=3), 200, 201, "there is no group"),
         (body(content=content(notificationType=2**32)), 400, 403, "notificationType"),
         (body(content=content(notificationType=" 5 ")), 400, 401, "notificationType"),
         (body(content=content(notificationType="٣")), 400, 401, "notificationType"),
@@ -158,21 +159,23 @@ def test_refused_as_by_the_server(
 
 
 @pytest.mark.parametrize("token", [None, "", "garbage", "not an administrator's", "expired", "another's"])
-def test_a_bad_token(send_msg: SendMsg, tokens: Tokens, published: list[MsgData], token: str | None) -> None:
+def test_a_bad_token(
+    management: Management, tokens: Tokens, published: list[MsgData], token: str | None
+) -> None:
     made = {
         "not an administrator's": tokens.issue("ada"),
         "expired": tokens.issue(lifetime_s=-1),
         "another's": Tokens().issue(),
     }
-    reply = send_msg(body(), made.get(str(token), token))
+    reply = management.send_msg(body(), made.get(str(token), token))
     reason = "not authorized" if token == "not an administrator's" else "parse token failed"
     assert reply == Reply(400, {"errCode": 400, "errMsg": reason, "sendTime": 0, "MsgID": ""})
     assert published == []
 
 
-def test_the_checks_come_in_the_servers_order(send_msg: SendMsg) -> None:
+def test_the_checks_come_in_the_servers_order(management: Management) -> None:
     def code(**changes: Any) -> tuple[int, str]:
-        reply = send_msg(body(**changes), "no token")
+        reply = management.send_msg(body(**changes), "no token")
         return reply.body["errCode"], reply.body["errMsg"]
 
     assert code(operationID="", contentType=7)[1].startswith("operationID")
@@ -192,10 +195,7 @@ def test_the_checks_come_in_the_servers_order(send_msg: SendMsg) -> None:
 def test_a_failure_of_kafka_is_never_a_success(
     timeline: Timeline, tokens: Tokens, error: NotificationError, noted: type
 ) -> None:
-    def fail(*_: object) -> None:
-        raise error
-
-    reply = SendMsg(fail, tokens, timeline)(body(), tokens.issue())
+    reply = managing(timeline, tokens, [], error).send_msg(body(), tokens.issue())
     assert reply.http_status == 200
     assert (reply.body["errCode"], reply.body["errMsg"]) == (201, "kafka send msg err")
     assert set(reply.body["data"]) == {"clientMsgID"}
@@ -215,4 +215,193 @@ def test_an_online_only_message_owes_no_inbox_a_copy(
 
 def test_who_notifies_themselves_gets_one_copy(ask: Ask, published: list[MsgData]) -> None:
     ask(body(recvID="openIM123456"))
-    assert published[0].inboxes == ("openIM123456",)
+    assert published[0].inboxes() == ("openIM123456",)
+
+
+CONTENTS: dict[int, dict[str, Any]] = {
+    102: {"sourcePicture": {"width": "640", "height": 480, "size": 1e4, "url": "http://x/a.png"}},
+    103: {"soundPath": "a.mp3", "duration": 3},
+    104: {"videoUrl": "http://x/a.mp4", "snapshotWidth": 640},
+    105: {"fileName": "a.pdf", "fileSize": 123456789012},
+    106: {"text": "@ada look", "atUserList": ["ada"], "isAtSelf": False},
+    107: {"title": "Chat", "abstractList": ["a: hello"], "multiMessage": [{"clientMsgID": "x"}]},
+    108: {"userID": "ada", "nickname": "Ada"},
+    109: {"description": "here", "longitude": 8.5, "latitude": "47.4"},
+    110: {"data": "not even JSON", "description": "d"},
+    111: {"revokeMsgClientID": "abc"},
+    112: {"msgIDList": ["a", "b"]},
+    114: {"text": "yes", "quoteMessage": {"clientMsgID": "x"}},
+}
+
+
+@pytest.mark.parametrize("kind", CONTENTS)
+def test_every_content_type_of_the_article_is_taken(ask: Ask, published: list[MsgData], kind: int) -> None:
+    reply = ask(body(contentType=kind, content=CONTENTS[kind], sessionType=1))
+    assert (reply.http_status, reply.body["errCode"]) == (200, 0), reply
+    message = published[0]
+    assert message.contentType == kind
+    if kind != 111:
+        assert json.loads(message.content) == CONTENTS[kind]
+    else:
+        assert message.content == "abc"
+    _, text = preview(kind, message.content)
+    assert text
+
+
+@pytest.mark.parametrize("kind", [106, 107, 108, 109, 112, 114])
+def test_a_server_takes_no_type_between_clients(
+    timeline: Timeline, tokens: Tokens, published: list[MsgData], kind: int
+) -> None:
+    server = managing(timeline, tokens, published, follow="server")
+    reply = server.send_msg(body(contentType=kind, content=CONTENTS[kind]), tokens.issue())
+    assert (reply.http_status, reply.body["errCode"]) == (400, 404)
+    assert published == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "bad", "err_code"),
+    [
+        (102, {"sourcePicture": "a.png"}, 401),
+        (103, {"duration": "long"}, 401),
+        (105, {"fileSize": {}}, 401),
+        (106, {"atUserList": ["ada"]}, 403),
+        (109, {"longitude": "east"}, 401),
+        (110, {}, 403),
+        (110, {"data": ""}, 403),
+        (110, {"data": {}}, 401),
+        (111, {}, 403),
+        (111, {"revokeMsgClientID": 7}, 401),
+        (112, {"msgIDList": []}, 403),
+    ],
+)
+def test_content_that_does_not_fit(
+    ask: Ask, published: list[MsgData], kind: int, bad: dict[str, Any], err_code: int
+) -> None:
+    assert ask(body(contentType=kind, content=bad)).body["errCode"] == err_code
+    assert published == []
+
+
+@pytest.mark.parametrize(
+    ("session", "inboxes", "conversation"),
+    [(2, ("ada", "ben", "openIM123456"), "group"), (3, ("g1",), "super_group")],
+)
+def test_groups(
+    ask: Ask,
+    published: list[MsgData],
+    timeline: Timeline,
+    session: int,
+    inboxes: tuple[str, ...],
+    conversation: str,
+) -> None:
+    assert ask(body(**TEXT, sessionType=session, groupID="g1", recvID="")).body["errCode"] == 0
+    accepted = timeline.find(NotificationAccepted)
+    assert accepted is not None
+    assert accepted.inboxes == inboxes
+    assert accepted.conversationType == conversation
+    assert published[0].groupID == "g1"
+
+
+def batch(**changes: Any) -> bytes:
+    return body(**{"recvID": None, "recvIDList": ["ada", "ben", "ada"], **changes})
+
+
+def test_many_recipients(management: Management, tokens: Tokens, published: list[MsgData]) -> None:
+    reply = management.batch_send_msg(batch(), tokens.issue())
+    assert (reply.http_status, reply.body["errCode"]) == (200, 0)
+    assert [message.recvID for message in published] == ["ada", "ben"]
+    results = reply.body["data"]["resultList"]
+    assert [result["recvID"] for result in results] == ["ada", "ben"]
+    assert len({result["clientMsgID"] for result in results}) == 2
+    assert reply.body["data"]["failedIDList"] == []
+
+
+def test_everybody(management: Management, tokens: Tokens, published: list[MsgData]) -> None:
+    management.batch_send_msg(batch(recvIDList=None, isSendAll=True), tokens.issue())
+    assert [message.recvID for message in published] == ["ada", "ben"]
+
+
+@pytest.mark.parametrize(
+    ("refused", "err_code"),
+    [
+        (b"{", 400),
+        (batch(recvIDList=[]), 400),
+        (batch(recvIDList="ada"), 400),
+        (batch(recvIDList=[str(n) for n in range(50_001)]), 400),
+        (batch(contentType=7), 404),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_batch_is_refused_as_a_whole(
+    management: Management, tokens: Tokens, published: list[MsgData], refused: bytes, err_code: int
+) -> None:
+    reply = management.batch_send_msg(refused, tokens.issue())
+    assert (reply.http_status, reply.body["errCode"]) == (400, err_code)
+    assert published == []
+    assert management.batch_send_msg(batch(), "no token").body["errMsg"] == "parse token failed"
+
+
+def test_who_cannot_be_reached_is_listed(timeline: Timeline, tokens: Tokens) -> None:
+    reply = managing(timeline, tokens, [], DeliveryUnknownError("no answer")).batch_send_msg(
+        batch(), tokens.issue()
+    )
+    assert reply.body["data"] == {"resultList": [], "failedIDList": ["ada", "ben"]}
+
+
+def test_a_repeat_is_recognised_if_that_is_asked_for(
+    timeline: Timeline, tokens: Tokens, published: list[MsgData]
+) -> None:
+    management = managing(timeline, tokens, published, idempotent=True)
+    first, again = (management.send_msg(body(), tokens.issue()) for _ in range(2))
+    assert first == again
+    assert len(published) == 1
+    assert management.send_msg(body(operationID="another"), tokens.issue()) != first
+    assert len(published) == 2
+
+
+def test_a_repeat_of_what_is_unknown_is_the_same_message(timeline: Timeline, tokens: Tokens) -> None:
+    published: list[MsgData] = []
+    errors: list[Exception] = [DeliveryUnknownError("no answer")]
+
+    def begin(_: str, message: MsgData, __: object) -> Any:
+        published.append(message)
+        if errors:
+            raise errors.pop()
+        return Done()
+
+    management = Management(begin, tokens, timeline, members={}.__getitem__, idempotent=True)
+    assert management.send_msg(body(), tokens.issue()).body["errCode"] == 201
+    assert management.send_msg(body(), tokens.issue()).body["errCode"] == 0
+    assert published[0] == published[1]
+
+
+def test_what_was_certainly_not_sent_may_be_said_otherwise(
+    timeline: Timeline, tokens: Tokens, published: list[MsgData]
+) -> None:
+    management = managing(timeline, tokens, published, idempotent=True)
+    wrong = body(**TEXT, sessionType=2, groupID="nowhere")
+    assert management.send_msg(wrong, tokens.issue()).body["errCode"] == 201
+    assert management.send_msg(body(**TEXT, sessionType=1), tokens.issue()).body["errCode"] == 0
+    assert published[0].sessionType == 1
+
+
+def test_a_batch_is_bounded_in_bytes(
+    management: Management, tokens: Tokens, published: list[MsgData]
+) -> None:
+    users = [str(number) for number in range(10_000)]
+    large = batch(recvIDList=users, content=content(text="x" * 10_000))
+    reply = management.batch_send_msg(large, tokens.issue())
+    assert (reply.http_status, reply.body["errCode"]) == (400, 400)
+    assert published == []
+
+
+def test_of_a_batch_without_brokers_one_waits_for_all(timeline: Timeline, tokens: Tokens) -> None:
+    asked: list[str] = []
+
+    def begin(_: str, message: MsgData, __: object) -> Any:
+        asked.append(message.recvID)
+        raise BrokerUnavailableError("nobody there")
+
+    management = Management(begin, tokens, timeline, members={}.__getitem__)
+    reply = management.batch_send_msg(batch(), tokens.issue())
+    assert reply.body["data"] == {"resultList": [], "failedIDList": ["ada", "ben"]}
+    assert asked == ["ada"]

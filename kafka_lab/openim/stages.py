@@ -1,0 +1,119 @@
+"""What the pipeline's workers do with the copies that they read: history, chat log, and push."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from kafka import KafkaProducer
+
+from kafka_lab.events import NotificationPushed, NotificationStored
+from kafka_lab.openim.content import preview
+from kafka_lab.openim.hub import Hub
+from kafka_lab.openim.inbox import Inbox, OfflinePush
+from kafka_lab.openim.message import SUPER_GROUP_CHAT
+from kafka_lab.openim.records import MONGO_TOPIC, PUSH_TOPIC, Copy, push_value
+from kafka_lab.timeline import Timeline
+
+__all__ = ["History", "Push"]
+
+_STOCK_TITLE = "You have a new message"  # as OpenIM has one for types without a text of their own
+
+
+class History:
+    """The stage of the group ``mongo``: allots seqs, stores, and hands on to the history and to push.
+
+    Parameters
+    ----------
+    inbox : Inbox
+        Where to store.
+    producer : kafka.KafkaProducer
+        With acks=all.
+    timeline : Timeline
+        Gets NotificationStored for each copy.
+    wait_s : float
+        How long to wait for acknowledgements.
+    """
+
+    def __init__(self, inbox: Inbox, producer: KafkaProducer, timeline: Timeline, wait_s: float) -> None:
+        self._inbox = inbox
+        self._producer = producer
+        self._timeline = timeline
+        self._wait_s = wait_s
+
+    def __call__(self, copies: Sequence[Copy]) -> None:
+        """Store a batch; whatever is handed on twice is recognised there."""
+        kept = [copy for copy in copies if copy.message.stored]
+        stored = self._inbox.store(kept)
+        seqs = {id(copy): done.seq for copy, done in zip(kept, stored, strict=True)}
+        for copy, done in zip(kept, stored, strict=True):
+            self._timeline.append(
+                NotificationStored(
+                    copy.message.clientMsgID,
+                    user=copy.user,
+                    seq_in_inbox=done.seq,
+                    topic=copy.topic,
+                    partition=copy.partition,
+                    offset=copy.offset,
+                    redelivered=done.redelivered,
+                )
+            )
+        futures = []
+        for copy in copies:
+            seq, key = seqs.get(id(copy), 0), copy.user.encode()
+            value = push_value(copy, seq)
+            if copy.message.stored:
+                futures.append(self._producer.send(MONGO_TOPIC, key=key, value=value))
+            if copy.user != copy.message.sendID or copy.message.option("senderSync"):
+                futures.append(self._producer.send(PUSH_TOPIC, key=key, value=value))
+        for future in futures:
+            future.get(self._wait_s)
+
+
+class Push:
+    """The stage of the group ``push``: tells the devices that are online, and notes a push for the others.
+
+    Parameters
+    ----------
+    inbox : Inbox
+        Where pushes are noted once they are done. A crash in between repeats one, which the device recognises
+        by its clientMsgID.
+    hub : Hub
+        Who is online.
+    timeline : Timeline
+        Gets NotificationPushed.
+    members : callable
+        Returns a group's members.
+    """
+
+    def __init__(
+        self, inbox: Inbox, hub: Hub, timeline: Timeline, members: Callable[[str], Sequence[str]]
+    ) -> None:
+        self._inbox = inbox
+        self._hub = hub
+        self._timeline = timeline
+        self._members = members
+
+    def __call__(self, copies: Sequence[Copy]) -> None:
+        """Push a batch."""
+        for copy in copies:
+            for user in self._users(copy):
+                if not self._inbox.is_pushed(user, copy.message.clientMsgID):
+                    self._push(user, copy)
+
+    def _users(self, copy: Copy) -> Sequence[str]:
+        return self._members(copy.user) if copy.message.sessionType == SUPER_GROUP_CHAT else (copy.user,)
+
+    def _push(self, user: str, copy: Copy) -> None:
+        message = copy.message
+        push = None
+        how = "online"
+        if not self._hub.push(user, {**message.model_dump(), "seq": copy.seq}):
+            if user == message.sendID or not message.option("offlinePush"):
+                return
+            how = "offline"
+            title, text = preview(message.contentType, message.content)
+            info = message.offlinePushInfo
+            said = (info.title if info else "") or title or _STOCK_TITLE
+            push = OfflinePush(user, message.clientMsgID, said, (info.desc if info else "") or text)
+        self._inbox.note_push(user, message.clientMsgID, push)
+        self._timeline.append(NotificationPushed(message.clientMsgID, user=user, how=how))

@@ -1,0 +1,193 @@
+"""The chat page: in a real browser, with real brokers, through what a day brings."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from kafka_lab import Lab
+from kafka_lab.openim.chat import chat_router
+from kafka_lab.openim.gateway import Gateway
+from kafka_lab.openim.inbox import Inbox
+from kafka_lab.openim.message import SendMsgRequest, to_message
+from kafka_lab.openim.records import Copy
+from kafka_lab.openim.service import OpenIM
+from kafka_lab.openim.tokens import Tokens
+
+from .conftest import content, request
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+def test_what_the_page_knows_and_shows() -> None:
+    node = shutil.which("node")
+    if node is None and "KAFKA_LAB_NEEDS_BROWSER" not in os.environ:
+        pytest.skip("there is no Node.js")
+    assert node is not None
+    test = Path(__file__).parent / "js" / "chat.test.mjs"
+    done = subprocess.run([node, "--test", test], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Iterator[Inbox]:
+    inbox = Inbox(tmp_path / "inbox.sqlite")
+    message = to_message(SendMsgRequest(**request()))
+    inbox.store([
+        Copy("ada", message.model_copy(update={"clientMsgID": f"m{n}"}), "op", 0, "t", 0, n) for n in range(7)
+    ])
+    yield inbox
+    inbox.close()
+
+
+@pytest.fixture
+def client(inbox: Inbox, tokens: Tokens) -> Iterator[httpx.Client]:
+    app = FastAPI()
+    app.include_router(chat_router(inbox, tokens, "the secret"))
+    gateway = Gateway(app)
+    gateway.start()
+    with httpx.Client(base_url=gateway.url, trust_env=False) as client:
+        yield client
+    gateway.close()
+
+
+def test_who_knows_the_secret_gets_a_token_and_with_it_its_users_messages(
+    client: httpx.Client, inbox: Inbox
+) -> None:
+    assert client.post("/auth/user_token", json={"secret": "x", "userID": "ada"}).json()["errCode"] == 401
+    assert client.post("/auth/user_token", content="nothing").status_code == 400
+    assert client.post("/auth/user_token", content=b"x" * 5000).status_code == 413
+    answer = client.post("/auth/user_token", json={"secret": "the secret", "userID": "ada"}).json()
+    headers = {"token": answer["data"]["token"]}
+    pulled = client.get("/chat/messages?userID=ada&after_seq=-3&most=2", headers=headers).json()["data"]
+    assert [message["seq"] for message in pulled["messages"]] == [5, 6]
+    assert pulled["after_seq"] == 4
+    assert client.get("/chat/messages?userID=ben&after_seq=0", headers=headers).status_code == 400
+    assert client.get("/chat/messages?userID=ada&after_seq=0").json()["errMsg"] == "parse token failed"
+    assert client.get("/chat/messages?userID=ada&after_seq=0&most=9999", headers=headers).status_code == 422
+    (conversation,) = inbox.conversations("ada")
+    read = {"userID": "ada", "conversationID": conversation.conversationID}
+    assert client.post("/chat/read", json=read, headers=headers).json()["errCode"] == 0
+    assert inbox.read_marks("ada") == {conversation.conversationID: 7}
+
+
+def test_the_page_is_ours_alone(client: httpx.Client) -> None:
+    page = client.get("/chat/")
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    assert page.headers["x-content-type-options"] == "nosniff"
+    assert client.get("/chat/phone.js").headers["content-type"].startswith("text/javascript")
+    assert client.get("/chat/..%2fchat.py").status_code == 404
+    assert client.get("/chat/service.py").status_code == 404
+
+
+@pytest.fixture
+def openim(lab: Lab) -> Iterator[OpenIM]:
+    yield lab.openim()
+    lab.close_openim()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1280, "height": 760})
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("dialog", lambda dialog: errors.append(f"a dialog: {dialog.message}"))
+    yield page
+    page.close()
+    assert errors == []
+
+
+def phone(page: Page, user: str) -> Locator:
+    return page.get_by_label(f"The phone of {user}", exact=True)
+
+
+def messages(phone: Locator) -> Locator:
+    return phone.locator(".messages .text")
+
+
+@pytest.mark.jvm
+@pytest.mark.browser
+def test_two_phones_through_a_kill_a_reload_and_a_tunnel(lab: Lab, openim: OpenIM, page: Page) -> None:
+    openim.send("chat-ada", "before", senderNickname="Canteen")
+    page.goto(str(openim.phones("chat-ada", "chat-ben")))
+    ada, ben = phone(page, "chat-ada"), phone(page, "chat-ben")
+    ada.get_by_role("button", name="Canteen").click()
+    expect(messages(ada)).to_have_text(["before"])
+    openim.send("chat-ben", "to ben", senderNickname="HR")
+    ben.get_by_role("button", name="HR, 1 unread").click()
+    lab.kill(lab.leader_of("ws2ms_chat", 0) or "")
+    for number in range(5):
+        openim.send("chat-ada", f"through the kill {number}")
+    said = ["before", *(f"through the kill {number}" for number in range(5))]
+    expect(messages(ada)).to_have_text(said, timeout=30_000)
+    page.reload()
+    ada.get_by_role("button", name="Office, 0 unread").click()
+    expect(messages(ada)).to_have_text(said)
+    ben.get_by_role("button", name="HR, 0 unread").click()
+    page.context.set_offline(True)
+    expect(ada.get_by_role("status")).to_have_text("away: trying again")
+    openim.send("chat-ada", "in the tunnel")
+    page.context.set_offline(False)
+    openim.send("chat-ada", "after it")
+    expect(messages(ada)).to_have_text([*said, "in the tunnel", "after it"], timeout=15_000)
+    openim.kill_gateway()
+    expect(ben.get_by_role("status")).to_have_text("away: trying again")
+    openim.start_gateway()
+    openim.send("chat-ben", "again")
+    expect(messages(ben)).to_have_text(["to ben", "again"], timeout=15_000)
+    assert openim.account(wait_s=30).clean
+
+
+@pytest.mark.jvm
+@pytest.mark.browser
+def test_hostile_messages_are_shown_as_what_they_are(openim: OpenIM, page: Page) -> None:
+    evil = content(
+        notificationName=HOSTILE,
+        text=HOSTILE + "\u202e" + "x" * 20_000,
+        externalUrl="javascript:alert(1)",
+        mixType=1,
+        pictureElem={"sourcePicture": {"url": "data:text/html,<script>alert(1)</script>"}},
+    )
+    fine = content(text="fine", externalUrl="https://example.org/details", mixType=0)
+    for each in (evil, fine):
+        answer = openim.post(request(recvID="chat-eve", senderNickname=HOSTILE, content=each))
+        assert answer.json()["errCode"] == 0
+    page.set_viewport_size({"width": 390, "height": 720})
+    page.goto(str(openim.phones("chat-eve")))
+    eve = phone(page, "chat-eve")
+    eve.get_by_role("button", name=HOSTILE).click()
+    expect(messages(eve)).to_have_count(2)
+    expect(eve.locator("h3").first).to_have_text(HOSTILE)
+    expect(eve.locator("a")).to_have_count(1)
+    link = eve.get_by_role("link", name="Details")
+    assert link.get_attribute("href") == "https://example.org/details"
+    assert link.get_attribute("rel") == "noopener noreferrer"
+    assert link.get_attribute("target") == "_blank"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    expect(eve.locator(".list")).to_be_hidden()
+    eve.get_by_role("button", name="Back").click()
+    expect(eve.locator(".list")).to_be_visible()
+    page.goto(openim.url + "/chat/")
+    expect(page.get_by_role("alert")).to_contain_text("lacks its secret")
+
+
+@pytest.mark.jvm
+def test_a_killed_gateway_leaves_nobody_in_error_about_what_is_known(openim: OpenIM) -> None:
+    url = openim.url
+    openim.kill_gateway()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/chat/", trust_env=False)
+    openim.start_gateway()
+    assert openim.url == url
+    assert openim.web_url.startswith(f"{url}/chat/#secret=")
+    assert json.loads(httpx.get(f"{url}/openapi.json", trust_env=False).text)["info"]["version"] == "2.1.0"
+    assert f"<iframe src='{url}/chat/" in openim.phones("<b>")._repr_html_()

@@ -1,0 +1,287 @@
+"""Publisher and workers, with clients of the tests' own where Kafka cannot be made to fail on demand."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from kafka import TopicPartition
+from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
+
+from kafka_lab.errors import (
+    BrokerUnavailableError,
+    DeliveryUnknownError,
+    InvalidNotificationError,
+)
+from kafka_lab.events import (
+    RecordRejected,
+    WorkerFailed,
+    WorkerResumed,
+    WorkerStalled,
+    WorkerStarted,
+    WorkerStopped,
+)
+from kafka_lab.openim.message import MsgData
+from kafka_lab.openim.publisher import Publisher
+from kafka_lab.openim.records import Copy
+from kafka_lab.openim.worker import Worker
+from kafka_lab.timeline import Timeline
+
+from ..waiting import until
+from .test_inbox import message
+
+
+@dataclass(frozen=True)
+class Record:
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+
+
+class Consumer:
+    """Hands out batches, one per poll, and then fails to, if it is told to."""
+
+    def __init__(self, *batches: list[Record], then: Exception | None = None) -> None:
+        self.batches = list(batches)
+        self.then = then
+        self.commits = 0
+        self.closed = False
+
+    def poll(self, timeout_ms: int) -> dict[TopicPartition, list[Record]]:
+        if self.batches:
+            return {TopicPartition("ws2ms_chat", 0): self.batches.pop(0)}
+        if self.then:
+            raise self.then
+        threading.Event().wait(timeout_ms / 1000)
+        return {}
+
+    def commit(self) -> None:
+        self.commits += 1
+
+    def close(self, *, autocommit: bool) -> None:
+        assert not autocommit
+        self.closed = True
+
+
+class Store:
+    """What a worker stores; it refuses as often as it is told to."""
+
+    def __init__(self, *refusals: Exception) -> None:
+        self.refusals = list(refusals)
+        self.batches: list[list[Copy]] = []
+
+    def __call__(self, copies: Any) -> None:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.batches.append(list(copies))
+
+    @property
+    def offsets(self) -> list[int]:
+        return [copy.offset for batch in self.batches for copy in batch]
+
+
+def record(data: MsgData, offset: int = 0, key: bytes | None = b"ada") -> Record:
+    value = json.dumps({"operationID": "x", "msgData": data.model_dump()}).encode()
+    return Record("ws2ms_chat", 0, offset, key, value)
+
+
+class Work:
+    """A worker over a consumer and a store of the test's."""
+
+    def __init__(self, consumer: Consumer, store: Any, **how: Any) -> None:
+        self.timeline = Timeline()
+        self.aside: list[tuple[int, str]] = []
+        self.consumer = consumer
+        self.worker = Worker(
+            "mongo-1",
+            consumer,
+            store,
+            self.timeline,
+            set_aside=lambda record, reason: self.aside.append((record.offset, reason)),
+            **how,
+        )
+        self.worker.start()
+
+    def close(self) -> None:
+        self.worker.close()
+        assert self.consumer.closed
+        assert not self.worker.running
+
+
+def test_offsets_are_committed_after_the_batch_is_stored() -> None:
+    consumer, store = Consumer([record(message(), 0), record(message(), 1)]), Store()
+    work = Work(consumer, store)
+    until(lambda: consumer.commits)
+    work.close()
+    assert store.offsets == [0, 1]
+    assert consumer.commits == 1
+    assert work.timeline.find(WorkerStarted, worker="mongo-1")
+    assert work.timeline.find(WorkerStopped, worker="mongo-1", killed=False)
+
+
+def test_what_cannot_be_stored_is_tried_again_and_read_no_further() -> None:
+    consumer = Consumer([record(message(), 0)], [record(message(), 1)])
+    store = Store(sqlite3.OperationalError("database is locked"), KafkaTimeoutError("no broker"))
+    work = Work(consumer, store)
+    until(lambda: consumer.commits == 2)
+    work.close()
+    assert store.offsets == [0, 1]
+    stalled = work.timeline.find(WorkerStalled)
+    assert stalled is not None
+    assert stalled.reason == "OperationalError: database is locked"
+    assert work.timeline.find(WorkerResumed)
+
+
+def test_a_killed_worker_commits_nothing_that_is_not_stored() -> None:
+    consumer = Consumer([record(message())])
+    locked = iter(lambda: sqlite3.OperationalError("locked"), None)
+    store = Store(*(next(locked) for _ in range(1000)))
+    work = Work(consumer, store)
+    until(lambda: work.timeline.find(WorkerStalled))
+    work.worker.kill()
+    assert consumer.commits == 0
+    assert store.batches == []
+    assert work.timeline.find(WorkerStopped, killed=True)
+
+
+def test_committing_before_storing_loses_what_a_killed_worker_had() -> None:
+    consumer = Consumer([record(message())])
+    store = Store(*(sqlite3.OperationalError("locked") for _ in range(1000)))
+    work = Work(consumer, store, commit="before_store")
+    until(lambda: work.timeline.find(WorkerStalled))
+    work.worker.kill()
+    assert consumer.commits == 1
+    assert store.batches == []
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        Record("ws2ms_chat", 0, 0, b"ada", b"not JSON"),
+        Record("ws2ms_chat", 0, 0, b"ada", b"[]"),
+        Record("ws2ms_chat", 0, 0, b"ada", b'{"msgData": {}}'),
+        Record("ws2ms_chat", 0, 0, b"ada", None),
+        record(message(), key=None),
+        record(message(), key=b"\xff"),
+        Record("ws2ms_chat", 0, 0, b"ada", b"[" * 200_000),
+        record(message().model_copy(update={"sendTime": 10**30})),
+        record(message().model_copy(update={"content": "not JSON"})),
+        record(message().model_copy(update={"content": json.dumps({"text": "\ud800"})})),
+        Record(
+            "ws2ms_chat",
+            0,
+            0,
+            b"ada",
+            json.dumps({"msgData": message().model_dump(), "operationID": "\ud800"}).encode(),
+        ),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_a_strange_record_is_set_aside_and_the_partition_goes_on(strange: Record) -> None:
+    store = Store()
+    work = Work(Consumer([strange, record(message(), 1)]), store)
+    until(lambda: store.batches)
+    work.close()
+    assert store.offsets == [1]
+    ((offset, reason),) = work.aside
+    assert offset == 0
+    rejected = work.timeline.find(RecordRejected)
+    assert rejected is not None
+    assert reason.startswith(rejected.reason)
+
+
+def test_a_worker_that_failed_says_so_and_raises_when_closed() -> None:
+    work = Work(Consumer(then=AssertionError("a mistake")), Store())
+    assert work.timeline.wait_for(WorkerFailed, since=0, timeout_s=30).reason == "AssertionError"
+    with pytest.raises(AssertionError, match="a mistake"):
+        work.worker.close()
+    work.worker.close()
+
+
+class Future:
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+
+    def get(self, _: float) -> None:
+        if self.error:
+            raise self.error
+
+
+class Producer:
+    """Answers each send with the next of these: a future, or an error to raise."""
+
+    def __init__(self, *answers: Future | Exception) -> None:
+        self.answers = list(answers)
+        self.sent: list[tuple[str, bytes]] = []
+
+    def send(self, topic: str, *, key: bytes, value: bytes) -> Future:
+        assert json.loads(value)["msgData"]
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        self.sent.append((topic, key))
+        return answer
+
+
+def test_a_copy_for_the_recipient_and_one_for_the_sender() -> None:
+    producer = Producer(Future(), Future())
+    sent = message()
+    Publisher(producer, wait_s=1).begin("op", sent, sent.inboxes()).wait()
+    assert producer.sent == [("ws2ms_chat", b"18712345678"), ("ws2ms_chat", b"openIM123456")]
+
+
+@pytest.mark.parametrize(
+    ("answers", "error"),
+    [
+        ((KafkaTimeoutError("no metadata"),), BrokerUnavailableError),
+        ((Future(), KafkaTimeoutError("no metadata")), DeliveryUnknownError),
+        ((Future(), Future(KafkaTimeoutError("no answer"))), DeliveryUnknownError),
+        ((MessageSizeTooLargeError("2 MB"),), InvalidNotificationError),
+        ((Future(), MessageSizeTooLargeError("2 MB")), DeliveryUnknownError),
+    ],
+)
+def test_what_a_failure_means(answers: tuple[Future | Exception, ...], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        Publisher(Producer(*answers), wait_s=1).begin("op", message(), ("ada", "ben")).wait()
+
+
+def test_each_member_of_a_group_gets_a_copy_of_their_own() -> None:
+    class Keeping(Producer):
+        def send(self, topic: str, *, key: bytes, value: bytes) -> Future:
+            self.values = [*getattr(self, "values", ()), json.loads(value)["msgData"]["recvID"]]
+            return super().send(topic, key=key, value=value)
+
+    producer = Keeping(Future(), Future())
+    group = message(contentType=101, content={"text": "x"}, sessionType=2, groupID="g1", recvID="")
+    Publisher(producer, wait_s=1).begin("op", group, group.inboxes(("ada", "ben"))).wait()
+    assert producer.values == ["ada", "ben"]
+
+
+def test_what_is_too_large_to_hand_on_is_left_out_alone() -> None:
+    class Picky(Store):
+        def __call__(self, copies: Any) -> None:
+            if any(copy.offset == 1 for copy in copies):
+                raise MessageSizeTooLargeError("1 MB")
+            super().__call__(copies)
+
+    store = Picky()
+    consumer = Consumer([record(message(), offset) for offset in range(3)])
+    work = Work(consumer, store)
+    until(lambda: consumer.commits)
+    work.close()
+    assert store.offsets == [0, 2]
+    rejected = work.timeline.find(RecordRejected)
+    assert rejected is not None
+    assert (rejected.offset, rejected.reason) == (1, "MessageSizeTooLargeError")
+
+
+def test_a_record_that_would_be_too_large_later_is_refused_at_once() -> None:
+    large = message().model_copy(update={"recvID": "u" * 500_000})
+    with pytest.raises(InvalidNotificationError):
+        Publisher(Producer(Future(), Future()), wait_s=1).begin("op", large, large.inboxes())
