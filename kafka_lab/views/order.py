@@ -14,14 +14,16 @@ from typing import Any
 
 import networkx as nx
 
-from kafka_lab.events import Event, RecordAcknowledged, RecordRead
+from kafka_lab.events import Event, RecordAcknowledged, RecordRead, TopicDeleted
 from kafka_lab.table import Table
 from kafka_lab.views import scene as s
+from kafka_lab.views.order_overview import COLUMNS, draw_overview
 from kafka_lab.views.scene import Scene
 
 __all__ = ["inversions", "order_graph", "order_scene"]
 
 MOST_DRAWN = 60
+MOST_COUNTED = 2000
 _LEFT, _TOP, _LANE, _RIGHT = 112, 74, 74, 40
 _NODE_WIDTH, _NODE_HEIGHT = 40, 28
 _STREAM_COLOURS = ("#0072B2", "#007A5A", "#8A4B8F", "#8A5A00", "#374151")
@@ -34,7 +36,8 @@ def order_graph(events: Iterable[Event], topic: str) -> nx.MultiDiGraph:
     record's place in its stream, from 1), ``position`` (its place in what a reader got, from 1; None if
     nobody read it) and ``text``. Edges have the ``kind`` ``"partition"`` or ``"stream"``; a stream's edge
     is ``inverted`` when the reader got its end first. Of several readers the last one counts.
-    ``graph.graph["reader"]`` names it.
+    ``graph.graph["reader"]`` names it. Of more than 2,000 records the last ones count;
+    ``graph.graph["earlier"]`` is how many there were before.
     """
     sent: dict[tuple[int, int], RecordAcknowledged] = {}
     read: dict[str, dict[tuple[int, int], None]] = defaultdict(dict)
@@ -45,9 +48,15 @@ def order_graph(events: Iterable[Event], topic: str) -> nx.MultiDiGraph:
         elif isinstance(event, RecordRead) and event.topic == topic:
             reader = event.reader
             read[reader][event.partition, event.offset] = None
+        elif isinstance(event, TopicDeleted) and event.topic == topic:  # one made anew begins at offset 0
+            sent.clear()
+            read.clear()
+            reader = None
+    total = len(sent)
+    sent = dict(list(sent.items())[-MOST_COUNTED:])
     got = [where for where in read[reader] if where in sent] if reader else []
     positions = {where: number for number, where in enumerate(got, start=1)}
-    graph = nx.MultiDiGraph(topic=topic, reader=reader)
+    graph = nx.MultiDiGraph(topic=topic, reader=reader, earlier=total - len(sent))
     streams: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for where, event in sorted(sent.items(), key=lambda item: item[1].number):
         stream = event.sender if event.key is None else event.key
@@ -78,13 +87,13 @@ def inversions(graph: nx.MultiDiGraph) -> int:
 def order_scene(graph: nx.MultiDiGraph) -> Scene:
     """Return the picture of an :func:`order_graph`: from left to right in the reader's order.
 
-    Of many messages the last sixty are drawn; the counts are of all.
+    More than sixty messages are counted in columns.
     """
     sent = {where: number for number, where in enumerate(graph.nodes)}
     ordered = sorted(
         graph.nodes, key=lambda where: (graph.nodes[where]["position"] or len(sent) + 1, sent[where])
     )
-    drawn = ordered[-MOST_DRAWN:]
+    drawn = ordered[:MOST_DRAWN]
     lanes = sorted({partition for partition, _ in graph.nodes})
     step = max(26, min(44, 800 // max(1, len(drawn))))
     width = max(640, _LEFT + step * len(drawn) + _RIGHT)
@@ -92,10 +101,14 @@ def order_scene(graph: nx.MultiDiGraph) -> Scene:
     scene = Scene(
         size=(width, bottom + 64),
         title=f"Order of {graph.graph['topic']}",
-        desc=_sentence(graph, len(drawn)),
+        desc=_sentence(graph),
         table=_table(graph, ordered),
         layers=("lanes", "partition order", "stream order", "messages"),
     )
+    if len(ordered) > MOST_DRAWN:
+        _draw_headline(scene)
+        draw_overview(scene, graph, ordered)
+        return scene
     heights = {number: _TOP + _LANE * (row + 0.5) for row, number in enumerate(lanes)}
     _draw_frame(scene, heights, width, graph.graph["topic"])
     places = {where: (_LEFT + step * (column + 0.5), heights[where[0]]) for column, where in enumerate(drawn)}
@@ -125,12 +138,16 @@ class _Streams:
         return _STREAM_COLOURS[self.names.index(data["stream"]) % len(_STREAM_COLOURS)]
 
 
-def _draw_frame(scene: Scene, lanes: dict[int, float], width: float, topic: str) -> None:
+def _draw_headline(scene: Scene) -> None:
     headline = [
-        s.label(16, 26, scene.title, font_weight=700, font_size=15),
+        s.label(16, 26, s.clipped(scene.title, scene.size[0] - 32, 15), font_weight=700, font_size=15),
         s.label(16, 50, scene.desc, fill=s.GREY),
     ]
     scene.items["headline"] = ("messages", ["g", {}, headline])
+
+
+def _draw_frame(scene: Scene, lanes: dict[int, float], width: float, topic: str) -> None:
+    _draw_headline(scene)
     for number, y in lanes.items():
         lane = [
             s.rounded(_LEFT - 8, y - 29, width - _LEFT - 8, 58, 8, fill=s.PALE_GREY),
@@ -203,7 +220,7 @@ def _draw_legend(scene: Scene, streams: _Streams, y: float) -> None:
     scene.items["legend"] = ("messages", ["g", {}, lines])
 
 
-def _sentence(graph: nx.MultiDiGraph, drawn: int) -> str:
+def _sentence(graph: nx.MultiDiGraph) -> str:
     steps = sum(data["kind"] == "stream" for _, _, data in graph.edges(data=True))
     lanes = len({partition for partition, _ in graph.nodes})
     said = f"{len(graph)} messages in {lanes} partitions; "
@@ -211,7 +228,9 @@ def _sentence(graph: nx.MultiDiGraph, drawn: int) -> str:
         said += "nobody has read them yet"
     else:
         said += f"a reader met {inversions(graph)} of {steps} steps backwards"
-    return said + (f"; the last {drawn} are drawn" if drawn < len(graph) else "")
+    if graph.graph["earlier"]:
+        said += f"; {graph.graph['earlier']} earlier ones are not counted"
+    return said + (f"; counted in {COLUMNS} columns" if len(graph) > MOST_DRAWN else "")
 
 
 def _table(graph: nx.MultiDiGraph, ordered: list[tuple[int, int]]) -> Table:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+from unicodedata import east_asian_width
 from xml.sax.saxutils import escape, quoteattr
 
 from kafka_lab.table import Table
@@ -20,10 +21,13 @@ ORANGE = "#E69F00"
 PALE_ORANGE = "#FFF7E6"
 VERMILION = "#B34700"
 PALE_VERMILION = "#FDF0E6"
+GREEN = "#00664B"
+AMBER = "#8A5A00"
 INK = "#1F2937"
 GREY = "#4B5563"
 PALE_GREY = "#F3F4F6"
 WHITE = "#FFFFFF"
+_BROKERS = ("#0072B2", "#8A4B8F", "#00664B", "#8A5A00", "#374151", "#9B2242", "#4A5AB0", "#5B6B00", "#006B78")
 _FORBIDDEN = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 FONT = "DejaVu Sans, Noto Sans CJK SC, Arial, sans-serif"
 
@@ -61,6 +65,14 @@ class Scene:
         group = {"role": "img", "aria-label": name, **_dashed(attributes)}
         self.items[key] = (layer, ["g", group, [["title", {}, name], *parts]])
 
+    def add_headline(self, layer: str, room: float, *more: Element) -> None:
+        """Add the title and, below it, the sentences, cut to so much room; and ``more`` that is no item."""
+        title = label(16, 26, clipped(self.title, room, 15), font_weight=700, font_size=15)
+        self.items["headline"] = (
+            layer,
+            ["g", {}, [title, label(16, 48, clipped(self.desc, room), fill=GREY), *more]],
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return the picture as the JSON data that the browser draws."""
         return {
@@ -88,6 +100,12 @@ def path(d: str, **more: object) -> Element:
     return ["path", {"d": d, "fill": "none", **_dashed(more)}, []]
 
 
+def colour_of(broker: str) -> str:
+    """Return a broker's colour, dark enough for white text; its number always stands beside it."""
+    number = broker.rpartition("-")[2]
+    return _BROKERS[(int(number) - 1) % len(_BROKERS)] if number.isdigit() else GREY
+
+
 def arrow(x: float, y: float, direction: str, colour: str) -> Element:
     """Return an arrow head whose tip is at a point; ``direction`` is left, right, up or down."""
     shapes = {"left": "l8 -4.5v9z", "right": "l-8 -4.5v9z", "up": "l-4.5 8h9z", "down": "l-4.5 -8h9z"}
@@ -102,8 +120,32 @@ def clipped(text: str, width: float, size: float = 12) -> str:
     >>> clipped("a-topic-with-a-long-name", 80)
     'a-topic-w…'
     """
-    fits = int(width / (0.62 * size))
-    return text if len(text) <= fits else text[: max(1, fits - 1)] + "…"
+    left = width / (0.62 * size)
+    if sum(map(_wide, text)) <= left:
+        return text
+    kept = ""
+    for character in text:
+        left -= _wide(character)
+        if left < 1 and kept:
+            break
+        kept += character
+    return f"{kept}…"
+
+
+def clipped_before(text: str, end: str, width: float, size: float = 12) -> str:
+    """Return a text with an end that is never cut, such as a partition's number.
+
+    Examples
+    --------
+    >>> clipped_before("a-topic-with-a-long-name", "-17", 80)
+    'a-topi…-17'
+    """
+    return clipped(text, width - 0.62 * size * len(end), size) + end
+
+
+def _wide(character: str) -> float:
+    """Return how much room a character takes: a Chinese one is a third wider than two Latin ones are."""
+    return 1.62 if east_asian_width(character) in "WF" else 1.0
 
 
 def to_svg(scene: Scene) -> str:
@@ -112,7 +154,7 @@ def to_svg(scene: Scene) -> str:
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" role="img" font-family="{FONT}" font-size="12">',
-        f"<title>{escape(scene.title)}</title><desc>{escape(scene.desc)}</desc>",
+        f"<title>{escape(_xml(scene.title))}</title><desc>{escape(_xml(scene.desc))}</desc>",
         f'<rect width="{width}" height="{height}" fill="{WHITE}"/>',
     ]
     for layer in scene.layers:

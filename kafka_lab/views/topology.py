@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
 import networkx as nx
 
-from kafka_lab.state import ClusterState, NodeState, PartitionState, broker_id
+from kafka_lab.state import ClusterState, NodeState, PartitionState, node_id
 from kafka_lab.table import Table
 from kafka_lab.views import scene as s
 from kafka_lab.views.scene import Scene
 
 __all__ = ["topology_graph", "topology_scene"]
 
+MOST_ROWS = 40  # partitions that are drawn
+
 _BOX, _GAP, _MARGIN = 236, 74, 26
 _TOP, _HEAD, _ROW, _REPLICA = 112, 34, 42, 30
-_TOPIC_ROW = 26
+_KEEPER = 200  # a ZooKeeper or controller, and the gap to the next
+_TOPIC_GAP = 12
 _LOOKS = {  # role: fill, stroke, dashes, ink, mark
     "leader": (s.BLUE, s.BLUE, "none", s.WHITE, "★ leader"),
     "in sync": (s.PALE_BLUE, s.BLUE, "none", s.INK, "✓ in sync"),
@@ -22,17 +30,18 @@ _LOOKS = {  # role: fill, stroke, dashes, ink, mark
 }
 
 
-def topology_graph(state: ClusterState) -> nx.MultiDiGraph:
+def topology_graph(state: ClusterState, topics: Sequence[str] = ()) -> nx.MultiDiGraph:
     """Return the cluster as a graph.
 
-    Nodes are brokers and ZooKeepers (``kind`` ``"broker"`` or ``"zookeeper"``, ``running``, ``paused``,
-    ``registered``, ``controller``) and replicas such as ``"chat-0@broker-1"`` (``kind`` ``"replica"``,
-    ``topic``, ``partition``, ``broker``, ``role``, ``leader_epoch``). Edges are sessions from broker to
-    ZooKeeper, replication from leader to follower, and broken links (``kind`` ``"broken link"``, ``fault``)
-    between two ends, of which a client is a node too. Internal topics (``__consumer_offsets``) are left out.
+    Nodes are brokers, ZooKeepers and KRaft controllers (``kind`` ``"broker"``, ``"zookeeper"`` or
+    ``"controller"``; ``running``, ``paused``, ``registered``, ``controller``) and replicas such as
+    ``"chat-0@broker-1"`` (``kind`` ``"replica"``, ``topic``, ``partition``, ``broker``, ``role``,
+    ``leader_epoch``). Edges are sessions from broker to ZooKeeper or registrations with controllers,
+    replication from leader to follower, and broken links (``kind`` ``"broken link"``, ``fault``) between two
+    ends, of which a client is a node too. Only ``topics`` are shown; by default all but Kafka's own.
     """
-    graph = nx.MultiDiGraph()
-    zookeepers = [name for name, node in state.nodes.items() if node.role == "zookeeper"]
+    graph = nx.MultiDiGraph(controller=state.controller, controller_epoch=state.controller_epoch)
+    keepers = [name for name, node in state.nodes.items() if node.role != "broker"]
     for name, node in state.nodes.items():
         graph.add_node(
             name,
@@ -44,9 +53,9 @@ def topology_graph(state: ClusterState) -> nx.MultiDiGraph:
         )
     for name in state.brokers:
         if state.nodes[name].registered:
-            graph.add_edges_from((name, zookeeper, {"kind": "session"}) for zookeeper in zookeepers)
+            graph.add_edges_from((name, keeper, {"kind": "session"}) for keeper in keepers)
     for topic, partitions in sorted(state.topics.items()):
-        if not topic.startswith("__"):
+        if topic in topics if topics else not topic.startswith("__"):
             for number, partition in sorted(partitions.items()):
                 _add_partition(graph, state, topic, number, partition)
     for (one, other), fault in state.links.items():
@@ -89,26 +98,35 @@ def _role(node: NodeState | None, partition: PartitionState, broker: str) -> str
 
 def topology_scene(graph: nx.MultiDiGraph) -> Scene:
     """Return the picture of a :func:`topology_graph`."""
-    brokers = sorted(_kind(graph, "broker"), key=broker_id)
-    rows = _rows(graph)
-    width = max(2 * _MARGIN + len(brokers) * (_BOX + _GAP) - _GAP, 640)
+    brokers = sorted(_kind(graph, "broker"), key=node_id)
+    partitions = _rows(graph)
+    rows = dict(islice(partitions.items(), MOST_ROWS))
+    keepers = _keepers(graph)
+    width = max(2 * _MARGIN + len(brokers) * (_BOX + _GAP) - _GAP, 640, len(keepers) * _KEEPER + 2 * _MARGIN)
     bottom = max(rows.values(), default=_TOP + _HEAD) + _ROW + 6
     broken = _broken(graph)
+    table = _table(graph)
     scene = Scene(
         size=(width, round(bottom) + (68 if broken else 44)),
         title=f"Topology: {len(brokers)} brokers",
-        desc=_sentences(graph, brokers),
-        table=_table(graph),
+        desc=_sentences(graph, brokers, table),
+        table=table,
         layers=("sessions", "brokers", "replication", "replicas"),
     )
     left = (width - (len(brokers) * (_BOX + _GAP) - _GAP)) / 2
     columns = {name: left + number * (_BOX + _GAP) for number, name in enumerate(brokers)}
-    for number, name in enumerate(_kind(graph, "zookeeper")):
-        _draw_zookeeper(scene, graph, name, width / 2, number)
+    for number, name in enumerate(keepers):
+        _draw_keeper(scene, graph, name, width / 2 + (number - len(keepers) / 2) * _KEEPER + 10)
+    if not keepers and graph.graph["controller_epoch"] >= 0:
+        _draw_quorum(scene, graph, width / 2)
     for name in brokers:
         _draw_broker(scene, graph, name, columns[name], bottom - _TOP, width / 2)
     for key, data in graph.nodes(data=True):
-        if data["kind"] == "replica" and data["broker"] in columns:
+        if (
+            data["kind"] == "replica"
+            and data["broker"] in columns
+            and (data["topic"], data["partition"]) in rows
+        ):
             y = rows[data["topic"], data["partition"]]
             _draw_replica(scene, key, data, columns[data["broker"]] + 12, y)
     for leader, follower, data in graph.edges(data=True):
@@ -121,6 +139,10 @@ def topology_scene(graph: nx.MultiDiGraph) -> Scene:
         )
         parts = [s.label(_MARGIN, bottom + 54, s.clipped(said, width - 2 * _MARGIN), fill=s.VERMILION)]
         scene.add("broken-links", "replicas", said, parts)
+    if len(partitions) > len(rows):
+        note = f"and {len(partitions) - len(rows)} more partitions: see the table"
+        more = s.label(width - _MARGIN, bottom + 30, note, fill=s.GREY, text_anchor="end")
+        scene.items["more"] = ("replicas", more)
     if not rows:
         hint = "no topics yet: lab.create_topic(...) makes one"
         scene.items["hint"] = (
@@ -146,7 +168,7 @@ def _kind(graph: nx.MultiDiGraph, kind: str) -> list[str]:
 
 
 def _rows(graph: nx.MultiDiGraph) -> dict[tuple[str, int], float]:
-    """Return the y of each partition; each topic begins with a row for its name."""
+    """Return the y of each partition; there is a gap between topics."""
     partitions = sorted({
         (d["topic"], d["partition"]) for _, d in graph.nodes(data=True) if d["kind"] == "replica"
     })
@@ -155,24 +177,44 @@ def _rows(graph: nx.MultiDiGraph) -> dict[tuple[str, int], float]:
     previous = None
     for topic, number in partitions:
         if previous not in (None, topic):
-            y += _TOPIC_ROW - 14
+            y += _TOPIC_GAP
         rows[topic, number] = y
         y += _ROW
         previous = topic
     return rows
 
 
-def _draw_zookeeper(scene: Scene, graph: nx.MultiDiGraph, name: str, centre: float, number: int) -> None:
-    running = graph.nodes[name]["running"]
-    dashes = "none" if running else "5 4"
-    x = centre - 90 + 200 * number
+def _keepers(graph: nx.MultiDiGraph) -> list[str]:
+    """Return the ZooKeepers or the controllers that are no brokers."""
+    return [*_kind(graph, "zookeeper"), *_kind(graph, "controller")]
+
+
+def _draw_quorum(scene: Scene, graph: nx.MultiDiGraph, centre: float) -> None:
+    """Say who leads a quorum of brokers, where ZooKeeper would be."""
+    leader = graph.graph["controller"] or "nobody"
+    said = f"KRaft quorum of brokers, epoch {graph.graph['controller_epoch']}: ◆ {leader} leads"
+    width = 400
+    parts = [
+        s.rounded(centre - width / 2, 14, width, 40, 20, fill=s.PALE_ORANGE, stroke=s.ORANGE, stroke_width=2),
+        s.label(centre, 39, said, text_anchor="middle", font_weight=600),
+    ]
+    scene.add("quorum", "replicas", said, parts, tabindex=0)
+
+
+def _draw_keeper(scene: Scene, graph: nx.MultiDiGraph, name: str, x: float) -> None:
+    data = graph.nodes[name]
+    state = "down" if not data["running"] else "paused" if data["paused"] else "running"
+    mark = {"down": "✕ ", "paused": "‖ ", "running": "◆ " if data["controller"] else ""}[state]
+    dashes = "none" if state == "running" else "5 4"
+    width = _KEEPER - 20
     parts = [
         s.rounded(
-            x, 14, 180, 40, 20, fill=s.PALE_ORANGE, stroke=s.ORANGE, stroke_width=2, stroke_dasharray=dashes
+            x, 14, width, 40, 20, fill=s.PALE_ORANGE, stroke=s.ORANGE, stroke_width=2, stroke_dasharray=dashes
         ),
-        s.label(x + 90, 39, name if running else f"✕ {name}", text_anchor="middle", font_weight=600),
+        s.label(x + width / 2, 39, f"{mark}{name}", text_anchor="middle", font_weight=600),
     ]
-    scene.add(name, "replicas", f"{name}, {'running' if running else 'down'}", parts, tabindex=0)
+    said = f"{name}, {state}{', active controller' if data['controller'] else ''}"
+    scene.add(name, "replicas", said, parts, tabindex=0)
 
 
 def _draw_broker(
@@ -184,7 +226,7 @@ def _draw_broker(
     dark = s.INK if up else s.GREY
     note = "◆ controller" if data["controller"] else ""
     if data["paused"]:
-        note = "‖ paused" if registered else "‖ paused, session expired"
+        note = "‖ paused" if registered else "‖ paused, fenced out"
     elif not running:
         note = "✕ down" if not registered else "✕ down, session open"
     elif not registered:
@@ -207,18 +249,20 @@ def _draw_broker(
     ]
     said = f"{name}, {'running' if up else 'paused' if running else 'down'}{', ' + note[2:] if note else ''}"
     scene.add(name, "brokers", said, parts, tabindex=0)
-    if registered:
+    keepers = _keepers(graph)
+    if registered and keepers:
         middle = x + _BOX / 2
         line = f"M{middle} {_TOP}C{middle} {_TOP - 34} {centre} {_TOP - 20} {centre} 54"
-        cut = any(_is_broken(graph, name, zookeeper) for zookeeper in _kind(graph, "zookeeper"))
+        cut = any(_is_broken(graph, name, keeper) for keeper in keepers)
         dashes = "none" if running and not cut else "3 5"
         drawn = [
             s.path(line, stroke=s.VERMILION if cut else s.ORANGE, stroke_width=2, stroke_dasharray=dashes)
         ]
         if cut:
             drawn.append(s.label(middle + 8, _TOP - 8, "✂", fill=s.VERMILION, font_size=15))
+        peer = "ZooKeeper" if _kind(graph, "zookeeper") else "the controllers"
         said = "link broken" if cut else "open" if running else "not expired yet"
-        scene.add(f"session-{name}", "sessions", f"session of {name} with ZooKeeper, {said}", drawn)
+        scene.add(f"session-{name}", "sessions", f"session of {name} with {peer}, {said}", drawn)
 
 
 def _draw_replica(scene: Scene, key: str, data: dict[str, object], x: float, y: float) -> None:
@@ -230,7 +274,13 @@ def _draw_replica(scene: Scene, key: str, data: dict[str, object], x: float, y: 
         s.rounded(
             x, y, width, _REPLICA, 6, fill=fill, stroke=stroke, stroke_width=1.8, stroke_dasharray=dashes
         ),
-        s.label(x + 10, y + 20, s.clipped(name, width - 112), fill=ink, font_weight=600),
+        s.label(
+            x + 10,
+            y + 20,
+            s.clipped_before(str(data["topic"]), f"-{data['partition']}", width - 116),
+            fill=ink,
+            font_weight=600,
+        ),
         s.label(x + width - 10, y + 20, mark, fill=ink, text_anchor="end"),
     ]
     said = f"{name} on {data['broker']}: {role}, leader epoch {data['leader_epoch']}"
@@ -247,13 +297,14 @@ def _draw_replication(
 ) -> None:
     """Draw an arrow: across the gap to a neighbour, below the row to one further off; never through a box."""
     source, target = graph.nodes[leader], graph.nodes[follower]
-    if source["broker"] not in columns or target["broker"] not in columns:
+    place = (source["topic"], source["partition"])
+    if source["broker"] not in columns or target["broker"] not in columns or place not in rows:
         return
     whole = not _is_broken(graph, source["broker"], target["broker"])
     good = whole and source["role"] == "leader" and target["role"] == "in sync"
     colour, dashes = (s.BLUE, "none") if good else (s.VERMILION, "5 4")
     x1, x2 = columns[source["broker"]], columns[target["broker"]]
-    y = rows[source["topic"], source["partition"]]
+    y = rows[place]
     rightwards = x2 > x1
     inner = _BOX - 12
     if abs(x2 - x1) <= _BOX + _GAP:
@@ -292,12 +343,11 @@ def _draw_legend(scene: Scene, y: float) -> None:
 
 def _table(graph: nx.MultiDiGraph) -> Table:
     rows: list[tuple[str, ...]] = []
-    for (topic, number), _ in _rows(graph).items():
-        replicas = [
-            data
-            for _, data in graph.nodes(data=True)
-            if data["kind"] == "replica" and (data["topic"], data["partition"]) == (topic, number)
-        ]
+    replicas_of: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
+    for _, data in graph.nodes(data=True):
+        if data["kind"] == "replica":
+            replicas_of[data["topic"], data["partition"]].append(data)
+    for (topic, number), replicas in sorted(replicas_of.items()):
         by_role = {role: [d["broker"] for d in replicas if d["role"] == role] for role in _LOOKS}
         rows.append((
             f"{topic}-{number}",
@@ -309,10 +359,10 @@ def _table(graph: nx.MultiDiGraph) -> Table:
     return Table(("partition", "leader", "leader epoch", "in sync", "not in sync"), rows)
 
 
-def _sentences(graph: nx.MultiDiGraph, brokers: list[str]) -> str:
+def _sentences(graph: nx.MultiDiGraph, brokers: list[str], table: Table) -> str:
     down = [name for name in brokers if not graph.nodes[name]["running"]]
-    controller = next((name for name in brokers if graph.nodes[name]["controller"]), None)
-    leaderless = [row[0] for row in _table(graph).rows if row[1] == "none"]
+    controller = graph.graph["controller"]
+    leaderless = [row[0] for row in table.rows if row[1] == "none"]
     said = [f"Controller: {controller or 'none'}", f"Down: {', '.join(down) or 'none'}"]
     if broken := [f"{one} and {other} ({fault})" for (one, other), fault in _broken(graph).items()]:
         said.append(f"Broken links: {', '.join(broken)}")

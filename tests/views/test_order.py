@@ -78,13 +78,27 @@ def test_a_reader_of_whole_partitions_never_sees_a_partition_backwards(partition
     ET.fromstring(to_svg(order_scene(graph)))
 
 
-def test_of_many_messages_the_last_are_drawn_and_all_are_counted() -> None:
-    events = [sent(number, 0, number) for number in range(200)]
-    graph = order_graph([*events, *(read(0, number) for number in range(200))], "talk")
+def test_many_messages_are_counted_in_columns() -> None:
+    events: list[Event] = [sent(number, number % 2, number // 2) for number in range(2000)]
+    # Partition 0 first, all of it: half of the steps go back to partition 0.
+    events += [read(partition, offset) for partition in (0, 1) for offset in range(1000)]
+    graph = order_graph(events, "talk")
     scene = order_scene(graph)
+    assert "2000 messages" in scene.desc
+    assert "counted in 40 columns" in scene.desc
+    assert scene.items["0#0"][1][1]["aria-label"] == "50 messages of partition 0"
+    assert "0#20" not in scene.items
+    assert scene.items["1#20"][1][1]["aria-label"] == "50 messages of partition 1"
+    assert scene.items["inversions"][1][1]["aria-label"] == f"{inversions(graph)} inversions"
+    assert inversions(graph) > 900
+    assert scene.table.rows[0][:3] == ("0", "1000", "1000")
+    assert len(scene.items) < 100
+    ET.fromstring(to_svg(scene))
+
+
+def test_the_most_messages_that_are_drawn_one_by_one() -> None:
+    scene = order_scene(order_graph([sent(number, 0, number) for number in range(MOST_DRAWN)], "talk"))
     assert sum(layer == "messages" and "@" in key for key, (layer, _) in scene.items.items()) == MOST_DRAWN
-    assert "200 messages" in scene.desc
-    assert f"the last {MOST_DRAWN} are drawn" in scene.desc
 
 
 def test_control_characters_are_no_xml_and_are_replaced() -> None:

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 
 import networkx as nx
 import pytest
 
 from kafka_lab import events as ev
+from kafka_lab.history import History
 from kafka_lab.state import ClusterState
 from kafka_lab.timeline import Timeline
 from kafka_lab.views import topology_view
 from kafka_lab.views.scene import to_svg
-from kafka_lab.views.topology import topology_graph, topology_scene
+from kafka_lab.views.topology import MOST_ROWS, topology_graph, topology_scene
 
 
 def story(brokers: int = 3, partitions: int = 3) -> list[ev.Event]:
@@ -115,7 +117,8 @@ def test_no_arrow_crosses_a_replica() -> None:
 
 
 def test_an_empty_cluster_has_a_hint() -> None:
-    view = topology_view(Timeline())
+    timeline = Timeline()
+    view = topology_view(timeline, History(timeline))
     assert "create_topic" in view.to_svg()
     assert "0 brokers" in view.to_text()
 
@@ -126,14 +129,14 @@ def test_names_are_text_and_never_markup() -> None:
     timeline = Timeline()
     for event in events:
         timeline.append(event)
-    view = topology_view(timeline)
+    view = topology_view(timeline, History(timeline))
     assert "<script>" not in view.to_svg()
     assert "<script>" not in view.to_html()
 
 
 def test_a_view_follows_its_timeline() -> None:
     timeline = Timeline()
-    view = topology_view(timeline)
+    view = topology_view(timeline, History(timeline))
     for event in killed():
         timeline.append(event)
     assert "broker-1, down" in str(view.scene().items["broker-1"])
@@ -165,3 +168,61 @@ def test_broken_links_are_edges_and_are_drawn_and_told() -> None:
         ev.FaultEnded("broker-1", "cut", "zookeeper-1"),
     ])
     assert not [edge for edge in healed.edges(data="kind") if edge[2] == "broken link"]
+
+
+def test_an_ensemble_and_controllers_are_drawn_side_by_side() -> None:
+    ensemble = [
+        ev.NodeStarted("zookeeper-2", "zookeeper", 1, 1),
+        ev.NodeStarted("zookeeper-3", "zookeeper", 1, 1),
+        ev.FaultStarted("zookeeper-2", "pause", None),
+    ]
+    graph = graph_of([*story(), *ensemble])
+    assert len([edge for edge in graph.edges(data="kind") if edge[2] == "session"]) == 9
+    svg = to_svg(topology_scene(graph))
+    assert "‖ zookeeper-2" in svg
+    boxes = [
+        e for e in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}rect") if e.get("width") == "180"
+    ]
+    lefts = sorted(float(box.get("x", 0)) for box in boxes)
+    assert len(lefts) == 3
+    assert all(right - left >= 180 for left, right in pairwise(lefts))
+
+
+def test_kraft_says_who_leads_the_quorum() -> None:
+    combined = [e for e in story() if not (isinstance(e, ev.NodeStarted) and e.role == "zookeeper")]
+    svg = to_svg(topology_scene(graph_of([*combined, ev.ControllerElected("broker-2", 7)])))
+    assert "KRaft quorum of brokers, epoch 7: ◆ broker-2 leads" in svg
+    assert "session" not in svg
+    own = [
+        *combined,
+        ev.NodeStarted("controller-1", "controller", 1, 1),
+        ev.ControllerElected("controller-1", 7),
+    ]
+    svg = to_svg(topology_scene(graph_of(own)))
+    assert "◆ controller-1" in svg
+    assert "session of broker-1 with the controllers" in svg
+
+
+def test_of_many_partitions_some_are_drawn_and_the_rest_is_told() -> None:
+    events: list[ev.Event] = list(story())
+    for number in range(100):
+        events += [
+            ev.ReplicasAssigned("wide", number, ("broker-1", "broker-2")),
+            ev.LeaderChanged("wide", number, "broker-1", None, 0),
+        ]
+    scene = topology_scene(graph_of(events))
+    drawn = [key for key in scene.items if "@" in key and ">" not in key]
+    assert len({key.partition("@")[0] for key in drawn}) == MOST_ROWS
+    assert "more partitions" in to_svg(scene)
+    assert len(scene.table.rows) > 100
+    ET.fromstring(to_svg(scene))
+
+
+def test_only_the_topics_asked_for() -> None:
+    timeline = Timeline()
+    for event in [*story(), ev.ReplicasAssigned("other", 0, ("broker-1",))]:
+        timeline.append(event)
+    view = topology_view(timeline, History(timeline), ("other",))
+    assert {data["topic"] for _, data in view.graph().nodes(data=True) if data["kind"] == "replica"} == {
+        "other"
+    }

@@ -57,18 +57,19 @@ function fillTable(table, { columns, rows }) {
   table.replaceChildren(line("th", columns), ...rows.map((row) => line("td", row)));
 }
 
-function render({ model, el }) {
-  el.classList.add("kafka-lab");
+// Draws into an element; returns what shows a scene there.
+export function makePicture(el) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("role", "group");
   const details = document.createElement("details");
   const table = document.createElement("table");
   details.append(cell("summary", "As text"), table);
+  el.classList.add("kafka-lab-picture");
   el.append(svg, details);
   const layers = new Map();
   const shown = new Map();
+  let latest = null;
   let shownTable = null;
-  let queued = false;
 
   const layer = (name) => {
     if (!layers.has(name)) {
@@ -78,10 +79,15 @@ function render({ model, el }) {
     }
     return layers.get(name);
   };
-  const draw = () => {
-    queued = false;
-    const scene = model.get("scene");
-    if (!scene.size) return;
+  const drawTable = () => {
+    if (details.open && latest && shownTable !== latest.table) {
+      fillTable(table, latest.table);
+      shownTable = latest.table;
+    }
+  };
+  const show = (scene) => {
+    if (!scene?.size) return;
+    latest = scene;
     svg.setAttribute("viewBox", `0 0 ${scene.size[0]} ${scene.size[1]}`);
     svg.style.maxWidth = `${scene.size[0]}px`;
     svg.setAttribute("aria-label", `${scene.title}. ${scene.desc}`);
@@ -103,21 +109,8 @@ function render({ model, el }) {
         item.element = element;
       }
     }
-    if (details.open && shownTable !== scene.table) {
-      fillTable(table, scene.table);
-      shownTable = scene.table;
-    }
+    drawTable();
   };
-  const queue = () => {
-    if (!queued) {
-      queued = true;
-      requestAnimationFrame(draw); // at most one change of the page per frame
-    }
-  };
-  details.addEventListener("toggle", draw);
-  draw();
-  model.on("change:scene", queue);
-  return () => model.off("change:scene", queue);
+  details.addEventListener("toggle", drawTable);
+  return show;
 }
-
-export default { render };
