@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         NotificationStored,
     )
     from kafka_lab.lab import Lab
+    from kafka_lab.replay import Replay
     from kafka_lab.timeline import Timeline
 
 __all__ = [
@@ -29,10 +30,16 @@ __all__ = [
     "LeaderChanged",
     "NotificationAccepted",
     "NotificationStored",
+    "Replay",
     "Timeline",
 ]
 
-_HOMES = {"KafkaLabError": "errors", "Lab": "lab", "Timeline": "timeline"}  # all others are events
+_HOMES = {
+    "KafkaLabError": "errors",
+    "Lab": "lab",
+    "Replay": "replay",
+    "Timeline": "timeline",
+}  # all others are events
 
 
 def __getattr__(name: str) -> object:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from kafka import KafkaAdminClient
-from kafka.errors import BrokerResponseError, KafkaError, RetriableError
+from kafka.errors import BrokerResponseError, KafkaError, RetriableError, UnknownError
 
 from kafka_lab.errors import ConfigurationError, WaitTimeoutError
 
@@ -46,7 +46,9 @@ def ask(new_admin: Callable[[], KafkaAdminClient], call: Callable[[KafkaAdminCli
             with new_admin() as admin:
                 return call(admin)
         except (KafkaError, RuntimeError) as error:  # the latter from kafka-python while a controller moves
-            if isinstance(error, BrokerResponseError) and not isinstance(error, RetriableError):
+            # UnknownError is what a broker says whose ZooKeeper is electing a leader just then.
+            passing = isinstance(error, RetriableError | UnknownError)
+            if isinstance(error, BrokerResponseError) and not passing:
                 raise ConfigurationError(f"{what} was refused: {error}") from error
             if time.monotonic() > deadline:
                 raise WaitTimeoutError(what, waited_s=_WAIT_S, last_seen=repr(error)) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import KafkaError
@@ -15,15 +16,20 @@ from kafka_lab.closing import Closers
 from kafka_lab.cluster.config import HOST, Profile
 from kafka_lab.cluster.distribution import Distribution
 from kafka_lab.cluster.local import PORT_TAKEN, LocalCluster
+from kafka_lab.cluster.metrics import Exporter
+from kafka_lab.cluster.room import check_room
+from kafka_lab.cluster.shape import Shape
 from kafka_lab.cluster.training import java_options
 from kafka_lab.errors import NodeStartError, WaitTimeoutError
 from kafka_lab.faults import Faults
+from kafka_lab.history import History
 from kafka_lab.moves import Moves
 from kafka_lab.observe.group_poll import GroupPoll
 from kafka_lab.observe.metadata_poll import MetadataPoll
+from kafka_lab.observe.quorum_poll import QuorumPoll
 from kafka_lab.observe.zk_watch import ZooKeeperWatch
 from kafka_lab.progress import Report
-from kafka_lab.state import OFFSETS_TOPIC, LiveState
+from kafka_lab.state import OFFSETS_TOPIC
 from kafka_lab.timeline import Timeline
 from kafka_lab.topics import Topics
 
@@ -31,7 +37,10 @@ __all__ = ["Assembly", "assemble"]
 
 _START_S = 60.0
 _POLL_S = 0.02
-_TRIES = 3  # when another program took a port between choosing and binding it
+_TRIES = 3
+#: What is no fault of the configuration: another program took a port between choosing and binding it; or the
+#: machine was so busy that a starting broker could not keep its session.
+_PASSING = (PORT_TAKEN, "SessionExpiredException")
 _PROBE = "kafka-lab-ready"
 
 
@@ -39,7 +48,7 @@ _PROBE = "kafka-lab-ready"
 class Assembly:
     """The parts of a running lab."""
 
-    cluster: LocalCluster
+    cluster: Any  # a LocalCluster, or a RemoteCluster if it is somebody else's
     clients: Clients
     topics: Topics
     moves: Moves
@@ -49,17 +58,18 @@ class Assembly:
 
 def assemble(
     timeline: Timeline,
-    state: LiveState,
+    state: History,
     *,
-    brokers: int,
+    shape: Shape,
     profile: Profile,
     links: bool,
+    metrics: bool,
     distribution: Distribution,
     report: Report,
 ) -> Assembly:
     """Start a cluster and everything that watches and uses it; return when it is ready.
 
-    Ready means: every broker is registered in ZooKeeper and answers, there is a controller, the metadata
+    Ready means: every broker is registered and answers, there is a controller, the metadata
     list all brokers, and a message was acknowledged by all in-sync replicas. A start that fails leaves no
     process, and of its files only the logs that its error names.
 
@@ -68,19 +78,27 @@ def assemble(
     NodeStartError
         A node exited, or was not ready in time.
     """
+    check_room(len(shape.keepers) + shape.brokers)
     options = java_options(distribution, report)
+    exporter = Exporter(report) if metrics else None
     tries_left = _TRIES
     while True:
         tries_left -= 1
         cluster = LocalCluster(
-            timeline, distribution, brokers=brokers, profile=profile, java_options=options, linked=links
+            timeline,
+            distribution,
+            shape=shape,
+            profile=profile,
+            java_options=options,
+            linked=links,
+            exporter=exporter,
         )
         closers = Closers()
         try:
             return _start(timeline, state, cluster, profile, closers, report)
         except BaseException as error:
-            port_taken = isinstance(error, NodeStartError) and PORT_TAKEN in error.log_tail
-            again = port_taken and tries_left > 0
+            passing = isinstance(error, NodeStartError) and any(why in error.log_tail for why in _PASSING)
+            again = passing and tries_left > 0
             try:
                 closers.close("a lab that did not start")
             finally:
@@ -91,7 +109,7 @@ def assemble(
 
 def _start(
     timeline: Timeline,
-    state: LiveState,
+    state: History,
     cluster: LocalCluster,
     profile: Profile,
     closers: Closers,
@@ -99,17 +117,15 @@ def _start(
 ) -> Assembly:
     brokers = cluster.broker_names
     begin = len(timeline)
-    report(f"Starting ZooKeeper and {len(brokers)} brokers", 0, len(brokers))
+    report(f"Starting {cluster.shape}", 0, len(brokers))
     cluster.start(_START_S)
-    watch = ZooKeeperWatch(timeline, cluster.zookeeper_connect)
-    closers.add(watch.close)
-    watch.start(_START_S)
+    _watch(timeline, state, cluster, closers)
 
     def registered() -> bool | None:
         cluster.check_running(*cluster.nodes)
         now = state.now()
         there = [name for name in brokers if now.nodes[name].registered]
-        report("Waiting for the brokers to register in ZooKeeper", len(there), len(brokers))
+        report("Waiting for the brokers to register", len(there), len(brokers))
         return True if there == brokers and now.controller else None
 
     timeline.wait_until(registered, timeout_s=_START_S, expected="all brokers registered", since=begin)
@@ -134,6 +150,17 @@ def _start(
         faults=Faults(timeline, cluster, state, patience_s),
         closers=closers,
     )
+
+
+def _watch(timeline: Timeline, state: History, cluster: LocalCluster, closers: Closers) -> None:
+    if cluster.zookeeper_connect is None:
+        poll = QuorumPoll(timeline, state, HOST)
+        closers.add(poll.close)
+        poll.start()
+    else:
+        watch = ZooKeeperWatch(timeline, cluster.zookeeper_connect)
+        closers.add(watch.close)
+        watch.start(_START_S)
 
 
 def _wait_until_acknowledged(admin: KafkaAdminClient, brokers: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import statistics
 import time
@@ -18,7 +19,7 @@ from kafka_lab.events import Event, IsrExpanded, LeaderChanged
 from kafka_lab.experiments import failover
 from kafka_lab.lab import Lab
 from kafka_lab.progress import Report
-from kafka_lab.state import broker_name
+from kafka_lab.state import node_name
 from kafka_lab.table import Table
 from kafka_lab.timeline import Timeline
 
@@ -26,6 +27,7 @@ __all__ = ["Benchmark", "Figure", "bench", "observation_delays_ms"]
 
 MOST_RUNS = 20
 _TOPIC = "bench"
+_MESSAGES = 5000
 _LINE = re.compile(r"^\[(?P<at>[\d-]+ [\d:]+,\d{3})\] INFO (?P<text>.*)$", re.MULTILINE)
 _LED = re.compile(r"Leader (?P<partition>\S+) with topic id .* starts at leader epoch (?P<epoch>\d+) ")
 _GROWN = re.compile(r"\[Partition (?P<partition>\S+) broker=\d+\] ISR updated to (?P<isr>[\d,]+) ")
@@ -63,6 +65,39 @@ class Benchmark:
         ]
         return Table(("figure", "median", "least", "most", "runs"), rows)
 
+    def compare(self, earlier: Benchmark) -> Table:
+        """Return the medians beside those of an earlier time on this machine, and their ratio."""
+        before = {figure.name: figure for figure in earlier.figures}
+        rows = [
+            (
+                figure.name,
+                f"{before[figure.name].median:.2f} {figure.unit}",
+                f"{figure.median:.2f} {figure.unit}",
+                f"{figure.median / before[figure.name].median:.2f}" if before[figure.name].median else "-",
+            )
+            for figure in self.figures
+            if figure.name in before
+        ]
+        return Table(("figure", "earlier median", "median now", "ratio"), rows)
+
+    @classmethod
+    def load(cls, path: Path) -> Benchmark:
+        """Read what ``kafka-lab bench --json`` printed.
+
+        Raises
+        ------
+        ConfigurationError
+            It is no such file.
+        """
+        try:
+            figures = json.loads(path.read_text(encoding="utf-8"))["figures"]
+            return cls(tuple(Figure(f["name"], f["unit"], tuple(map(float, f["values"]))) for f in figures))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ConfigurationError(
+                f"{path} has no earlier figures ({type(error).__name__}: {error}): expected what "
+                "`kafka-lab bench --json` printed"
+            ) from error
+
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as JSON data."""
         return {"figures": [{**asdict(figure), "median": figure.median} for figure in self.figures]}
@@ -85,7 +120,9 @@ def bench(report: Report, *, runs: int = 5) -> Benchmark:
     """
     if not 1 <= runs <= MOST_RUNS:
         raise ConfigurationError(f"runs is {runs}; expected 1 to {MOST_RUNS}")
-    figures = _life(report, runs)
+    figures = life(report, runs)
+    figures += life(report, runs, mode="kraft")
+    figures += work(report, runs)
     for profile, ways in {"lab": ("kill", "kill, wait skipped", "stop"), "fast": ("kill",)}.items():
         with Lab(profile=profile) as lab:
             lab.create_topic(_TOPIC, partitions=3, replication_factor=3)
@@ -100,22 +137,62 @@ def bench(report: Report, *, runs: int = 5) -> Benchmark:
     return Benchmark(tuple(figures))
 
 
-def _life(report: Report, runs: int) -> list[Figure]:
+def life(report: Report, runs: int, **kind: Any) -> list[Figure]:  # noqa: ANN401 - Lab's arguments
+    """Measure start, memory and stop of a kind of lab."""
     starts, stops, memory = [], [], []
+    named = "".join(f" ({value})" for value in kind.values())
     for number in range(runs):
-        report("Starting and stopping", number, runs)
+        report(f"Starting and stopping{named}", number, runs)
         begin = time.monotonic()
-        with Lab() as lab:
+        with Lab(**kind) as lab:
             starts.append(time.monotonic() - begin)
             pids = [node.pid for node in lab.state.nodes.values()]
             memory.append(sum(psutil.Process(pid).memory_info().rss for pid in pids) / 2**20)
             begin_stop = time.monotonic()
         stops.append(time.monotonic() - begin_stop)
     return [
-        Figure("start of three brokers, until all acknowledge", "s", tuple(starts)),
-        Figure("stop", "s", tuple(stops)),
-        Figure("memory of the four processes when started", "MiB", tuple(memory)),
+        Figure(f"start of three brokers, until all acknowledge{named}", "s", tuple(starts)),
+        Figure(f"stop{named}", "s", tuple(stops)),
+        Figure(f"memory of all processes when started{named}", "MiB", tuple(memory)),
     ]
+
+
+def work(report: Report, runs: int) -> list[Figure]:
+    """Measure what an isolated test costs, a reset, and how much one client gets through."""
+    isolated, resets, sent, read = [], [], [], []
+    with Lab(profile="fast") as lab:
+        for number in range(runs):
+            report("Topics, resets and clients", number, runs)
+            begin = time.monotonic()
+            lab.create_topic(_TOPIC, partitions=3)
+            lab.heal_all()
+            lab.delete_topic(_TOPIC)
+            isolated.append(time.monotonic() - begin)
+            lab.create_topic(_TOPIC, partitions=3)
+            sent.append(_MESSAGES / _seconds_to_send(lab))
+            begin = time.monotonic()
+            found = len(lab.read(_TOPIC))
+            read.append(found / (time.monotonic() - begin))
+            begin = time.monotonic()
+            lab.reset()
+            resets.append(time.monotonic() - begin)
+    return [
+        Figure("cost of an isolated test: topic made, all healed, topic deleted", "s", tuple(isolated)),
+        Figure("reset of a lab with one topic", "s", tuple(resets)),
+        Figure("one kafka-python producer, acks=all, 100 bytes", "messages/s", tuple(sent)),
+        Figure("one kafka-python consumer, 100 bytes", "messages/s", tuple(read)),
+    ]
+
+
+def _seconds_to_send(lab: Lab) -> float:
+    with lab.producer(linger_ms=5) as producer:
+        producer.send(_TOPIC, bytes(100), partition=0).get(30)  # the connection is there
+        begin = time.monotonic()
+        last = [producer.send(_TOPIC, bytes(100), partition=n % 3) for n in range(_MESSAGES)]
+        producer.flush(60)
+        for future in last:
+            future.get(30)
+        return time.monotonic() - begin
 
 
 def _logs(lab: Lab) -> list[str]:
@@ -146,7 +223,7 @@ def observation_delays_ms(timeline: Timeline, logs: Iterable[str]) -> list[float
             if led := _LED.search(line["text"]):
                 said.setdefault((led["partition"], int(led["epoch"])), at_s)
             elif grown := _GROWN.search(line["text"]):
-                isr = frozenset(map(broker_name, map(int, grown["isr"].split(","))))
+                isr = frozenset(map(node_name, map(int, grown["isr"].split(","))))
                 said.setdefault((grown["partition"], (isr, at_s)), at_s)
     origin_s = timeline.started_at.timestamp()
     delays = []

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
+from kafka_lab.errors import ConfigurationError
 from kafka_lab.showing import visible
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ __all__ = ["Breaking"]
 
 class Breaking(ABC):
     """Breaks and heals nodes, and the links between them, by name."""
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Heal everything, and delete all topics and consumer groups."""
 
     @abstractmethod
     def _acting(self) -> AbstractContextManager[Assembly]:
@@ -188,8 +193,16 @@ class Breaking(ABC):
         with self._acting() as running:
             return running.faults.links.drop_responses(a, b)
 
-    def reset(self, a: str, b: str) -> Fault:
+    @overload
+    def reset(self) -> None: ...
+
+    @overload
+    def reset(self, a: str, b: str) -> Fault: ...
+
+    def reset(self, a: str | None = None, b: str | None = None) -> Fault | None:
         """Tear down the connections between two ends (TCP reset), open and new ones; :meth:`heal` undoes it.
+
+        Without arguments the whole lab is reset, see :meth:`clear`.
 
         Parameters
         ----------
@@ -203,6 +216,11 @@ class Breaking(ABC):
         FaultError
             The lab has no links, or this one is broken already.
         """
+        if a is None or b is None:
+            if (a, b) != (None, None):
+                raise ConfigurationError(f"reset({a!r}, {b!r}) names one end; expected two, or none")
+            self.clear()
+            return None
         with self._acting() as running:
             return running.faults.links.reset(a, b)
 

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +20,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from kafka_lab.cluster.config import PROFILES
+from kafka_lab import judging, loading, machine, running, watching
+from kafka_lab.cluster.config import HOST, PROFILES
 from kafka_lab.errors import KafkaLabError
 from kafka_lab.showing import visible
 from kafka_lab.table import Table
@@ -39,6 +41,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
+app.add_typer(running.app)
+app.add_typer(machine.app)
+app.add_typer(watching.app)
+app.add_typer(judging.app)
+app.add_typer(loading.app)
 
 
 def main() -> None:
@@ -96,12 +103,18 @@ def demo(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the result as JSON and nothing else.")
     ] = False,
+    stage: Annotated[
+        bool, typer.Option("--stage", help="A show for a projector: full screen, a key for each act.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of the show: whose notifications, and so whose broker.")] = 1,
 ) -> None:
     """Send a notification through Kafka, kill the leader of its partition, and send again.
 
     Starts ZooKeeper and real Kafka brokers on this machine and stops them at the end. The first run
-    downloads Kafka (about 50 MB).
+    downloads Kafka (about 50 MB). With --stage it is played on a full screen, and ends in a recording.
     """  # noqa: DOC501 - this text is the command's help
+    if stage:
+        _play(brokers, profile, record or Path("kafka-lab-stage.jsonl"), seed)
     from kafka_lab.demo import Demonstration, times
     from kafka_lab.lab import Lab
 
@@ -133,6 +146,37 @@ def demo(
     raise typer.Exit(0 if report.ok else 1)
 
 
+def _play(brokers: int, profile: str, record: Path, seed: int) -> None:
+    """Play the demonstration as a show, and end.
+
+    Raises
+    ------
+    Exit
+        With 0 if everything was delivered, once and in order.
+    """
+    from kafka_lab.lab import Lab
+    from kafka_lab.stage import Show
+
+    console = Console(highlight=False)
+    lab = Lab(brokers=brokers, profile=profile)
+    stop_recording = lab.timeline.record(record)
+    try:
+        with visible(f"Starting ZooKeeper and {brokers} Kafka brokers"):
+            lab.start()
+        show = Show(lab, console, seed)
+        whole = show.run()
+    finally:
+        with visible("Stopping the brokers and ZooKeeper"):
+            lab.close()
+        stop_recording()
+    if show.account is not None:
+        console.print(escape(str(show.account)))
+    console.print(
+        escape(f"Recorded in {record}. Show it again: kafka-lab replay {record} --html lesson.html")
+    )
+    raise typer.Exit(0 if whole and show.account is not None and show.account.clean else 1)
+
+
 def _addresses(lab: Lab) -> Table:
     """Return how to reach a lab."""
     openim = lab.openim()
@@ -159,6 +203,7 @@ def notebook(
     ] = Path("kafka-lab-notebooks"),
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of JupyterLab.")] = 8888,
+    address: Annotated[str, typer.Option(help="Where it listens; another one only in a container.")] = HOST,
 ) -> None:
     """Open the notebooks in JupyterLab, on 127.0.0.1, as copies of your own."""  # noqa: DOC501 - as above
     from kafka_lab.notebooks_folder import copy_notebooks
@@ -167,7 +212,7 @@ def notebook(
     Console().print(f"{len(added)} notebooks copied to {folder.resolve()}", highlight=False)
     command = [
         sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder.resolve()}",
-        "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", f"--ServerApp.open_browser={browser}",
+        f"--ServerApp.ip={address}", f"--ServerApp.port={port}", f"--ServerApp.open_browser={browser}",
         f"--LabApp.app_settings_dir={Path(__file__).parent / 'data' / 'jupyterlab'}",  # no news from afar
     ]  # fmt: skip
     if os.geteuid() == 0:  # as in most containers; it listens on loopback only and asks for a token
@@ -185,41 +230,82 @@ def _run_to_its_end(command: list[str]) -> int:
             return process.wait()
 
 
+class What(StrEnum):
+    """What can be measured."""
+
+    lab = "lab"
+    views = "views"
+    openim = "openim"
+
+
 @app.command()
 def bench(
+    what: Annotated[What, typer.Argument(help="A lab's life and work, or the pictures.")] = What.lab,
     runs: Annotated[int, typer.Option(min=1, max=20, help="How often each figure is measured.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print every value as JSON.")] = False,
+    compare: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What --json printed earlier: medians side by side.")
+    ] = None,
 ) -> None:
-    """Measure the lab on this machine: start, stop, memory, failovers, the delay of observation.
+    """Measure the lab on this machine: start, stop, memory, failovers, clients, the delay of observation.
 
-    Takes about three minutes. Close other programs first: they are measured too.
+    Takes about five minutes; `bench views` measures drawing, looking back and exporting, `bench openim`
+    notifications. Close other programs first: they are measured too.
     """
-    from kafka_lab.bench import bench as measure
+    from kafka_lab.bench import Benchmark
 
+    if what is What.lab:
+        from kafka_lab.bench import bench as measure
+    elif what is What.views:
+        from kafka_lab.bench_views import bench_views as measure
+    else:
+        from kafka_lab.bench_openim import bench_openim as measure
+    earlier = Benchmark.load(compare) if compare else None
     with visible("Measuring") as report:
         measured = measure(report, runs=runs)
     if as_json:
         typer.echo(json.dumps(measured.to_dict(), indent=2))
     else:
-        Console(highlight=False, soft_wrap=True).print(escape(str(measured.table())))
+        console = Console(highlight=False, soft_wrap=True)
+        console.print(escape(str(measured.table())))
+        if earlier:
+            console.print(escape(f"\n{measured.compare(earlier)}"))
 
 
 @app.command()
-def fetch() -> None:
+def fetch(
+    kafka: Annotated[
+        list[str] | None, typer.Option(metavar="VERSION", help="Which; by default those that labs use.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON and nothing else.")
+    ] = False,
+) -> None:
     """Download Kafka now, so that labs start without a network.
 
     To prepare a machine that has none, run this on another one of its kind and copy the folder that it names.
     """
     from kafka_lab.cluster.distribution import prepare
+    from kafka_lab.cluster.jars import LOCKED
     from kafka_lab.cluster.training import java_options
 
+    distributions = []
     with visible("Looking for Java and Kafka") as report:
-        distribution = prepare(report)
-        java_options(distribution, report)
+        for version in kafka or LOCKED:
+            distribution = prepare(report, version)
+            java_options(distribution, report)
+            distributions.append(distribution)
+    java, repository = distributions[0].java, distributions[0].repository
+    if as_json:
+        fetched = {each.kafka: len(each.jars) for each in distributions}
+        found = {"kafka": fetched, "java": java.version, "repository": str(repository)}
+        typer.echo(json.dumps(found, indent=2))
+        return
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"Kafka {distribution.kafka}: {len(distribution.jars)} jars, each checked")
-    console.print(f"Java {distribution.java.version}: {distribution.java.path}")
-    console.print(f"Copy this folder to prepare another machine: {distribution.repository}")
+    for each in distributions:
+        console.print(f"Kafka {each.kafka}: {len(each.jars)} jars, each checked")
+    console.print(f"Java {java.version}: {java.path}")
+    console.print(f"Copy this folder to prepare another machine: {repository}")
 
 
 class _Terminal:

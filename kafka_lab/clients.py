@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import logging
+import selectors
 import time
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -24,6 +25,8 @@ _TEXT = 120  # characters of a key or value that the timeline keeps
 _CLOSE_S = 2.0
 _READ_S = 30.0
 _POLL_MS = 1500
+_JOIN_MS = 1300
+_CALM_MS = 2.0  # it ends early when there is something to do
 
 
 class LabProducer(KafkaProducer):  # type: ignore[misc] # kafka-python has no types
@@ -34,12 +37,28 @@ class LabProducer(KafkaProducer):  # type: ignore[misc] # kafka-python has no ty
         self._lab_numbers = numbers
         self._lab_name = str(settings["client_id"])
         super().__init__(**settings)
+        self._calm_sender()
+
+    def _calm_sender(self) -> None:
+        """Let the sender's thread wait a moment where kafka-python 3.0.12 does not wait at all.
+
+        While a broker takes connections and does not answer, its loop else runs as fast as it can, and keeps
+        the interpreter from all other threads: the lab's links stood still until sessions were lost.
+        """
+        client = self._sender._client
+        poll = client.poll
+
+        def calm_poll(timeout_ms: float | None = None, **more: object) -> object:
+            return poll(timeout_ms=timeout_ms if timeout_ms is None else max(timeout_ms, _CALM_MS), **more)
+
+        client.poll = calm_poll
 
     def send(
         self, topic: str, value: object = None, key: object = None, *args: object, **more: object
     ) -> Any:  # noqa: ANN401
         """Send as :meth:`kafka.KafkaProducer.send` does, and return its future."""
         number = next(self._lab_numbers)
+        sent_s = time.monotonic()
         future = super().send(topic, value, key, *args, **more)
 
         def acknowledged(record: Any) -> None:  # noqa: ANN401
@@ -52,6 +71,7 @@ class LabProducer(KafkaProducer):  # type: ignore[misc] # kafka-python has no ty
                     number=number,
                     key=_text(key),
                     text=_text(value),
+                    latency_s=round(time.monotonic() - sent_s, 6),
                 )
             )
 
@@ -94,6 +114,29 @@ class LabConsumer(KafkaConsumer):  # type: ignore[misc] # kafka-python has no ty
                 )
         return batch
 
+    def join(self) -> None:
+        """Join the group if it is to be joined, anew or for the first time; in 1.3 s, or later on.
+
+        kafka-python 3.0.12 joins a second time, in one more rebalance, if a poll ends before the join does.
+        """
+        if self._coordinator is not None and self._coordinator.rejoin_needed:
+            self._coordinator.poll(timeout_ms=_JOIN_MS)
+
+    @property
+    def joined(self) -> bool:
+        """Whether it is a member of its group, with an assignment, and nothing is to be joined."""
+        coordinator = self._coordinator
+        return coordinator is not None and not (coordinator.rejoin_needed or coordinator.rejoining)
+
+    def crash(self) -> None:
+        """End as a killed process does: nothing is committed, and nobody tells the group.
+
+        Its coordinator finds out when ``session.timeout.ms`` has passed without a heartbeat.
+        """
+        if self._coordinator is not None:
+            self._coordinator.maybe_leave_group = lambda *_, **__: None
+        self.close(autocommit=False, timeout_ms=int(_CLOSE_S * 1000))
+
     def _resume_join(self) -> None:
         """Let a join that outlasted the last poll come to its end.
 
@@ -121,6 +164,37 @@ class LabAdmin(KafkaAdminClient):  # type: ignore[misc] # kafka-python has no ty
             raise
 
 
+class _Selector(selectors.DefaultSelector):
+    """The system's selector, which keeps its keys at hand.
+
+    kafka-python 3.0.12 asks for the key of a socket that is not registered each time it waits for one; the
+    standard library then writes an error message with the socket's addresses: a fifth of a client's time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._keys: dict[Any, selectors.SelectorKey] = {}
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:  # noqa: ANN401
+        """Register a file as the system's selector does."""
+        key = self._keys[fileobj] = super().register(fileobj, events, data)
+        return key
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:  # noqa: ANN401
+        """Forget a file."""
+        self._keys.pop(fileobj, None)
+        return super().unregister(fileobj)
+
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:  # noqa: ANN401
+        """Change what is waited for."""
+        key = self._keys[fileobj] = super().modify(fileobj, events, data)
+        return key
+
+    def get_key(self, fileobj: Any) -> selectors.SelectorKey:  # noqa: ANN401
+        """Return a file's key; KeyError if there is none."""
+        return self._keys[fileobj]
+
+
 class Clients:
     """Makes clients of one cluster and closes those that are still open.
 
@@ -134,6 +208,8 @@ class Clients:
         Returns the names of the nodes, which are no client ids: links tell clients apart by these.
     delivery_timeout_ms : int
         How long a producer tries to deliver a record: longer than a failover.
+    settings : mapping, optional
+        What every client gets besides, such as kafka-python's settings for TLS and SASL.
     """
 
     def __init__(
@@ -142,6 +218,7 @@ class Clients:
         bootstrap_servers: Callable[[], list[str]],
         nodes: Callable[[], Container[str]],
         delivery_timeout_ms: int,
+        settings: Mapping[str, object] | None = None,
     ) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._nodes = nodes
@@ -153,10 +230,13 @@ class Clients:
         self._settings = {
             # A failover lasts about two seconds here, so waiting longer than this before a retry is wasted.
             "retry_backoff_ms": 50,
+            # A producer asks for a dead leader's successor each time that it fails to reconnect to it.
             "reconnect_backoff_ms": 20,
-            "reconnect_backoff_max_ms": 200,
+            "reconnect_backoff_max_ms": 50,
             "request_timeout_ms": 5000,
             "bootstrap_timeout_ms": delivery_timeout_ms,
+            "selector": _Selector,
+            **(settings or {}),
         }
         self._producer_settings = {
             **self._settings,

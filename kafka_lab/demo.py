@@ -22,6 +22,7 @@ from kafka_lab.events import (
 from kafka_lab.lab import Lab
 from kafka_lab.ledger import Account
 from kafka_lab.openim.message import example_request
+from kafka_lab.openim.records import MESSAGES_TOPIC
 from kafka_lab.openim.service import OpenIM
 from kafka_lab.table import Table
 from kafka_lab.threads import Threads
@@ -246,7 +247,7 @@ class Demonstration:
             timeout_s=_WAIT_S,
         )
         self._wait_for_flow(stored.seq)
-        self._tell.show("Who leads now", self._lab.topology().scene().table)
+        self._tell.show("Who leads now", self._lab.partitions(MESSAGES_TOPIC))
         return accepted, stored
 
     def _bring_back(self, victim: str, first: NotificationStored) -> float:

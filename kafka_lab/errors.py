@@ -11,6 +11,7 @@
     ├── ClosedError (RuntimeError)           used after close, or before start
     ├── FaultError                           a fault could not be applied or healed
     ├── TimelineError (ValueError)           a recording that cannot be read: which line, why
+    ├── LogFileError (ValueError)            .path .position .readable: a broker's file that cannot be read
     └── NotificationError                    .definite: True = certainly not sent
         ├── InvalidNotificationError (ValueError)
         ├── BrokerUnavailableError
@@ -33,6 +34,7 @@ __all__ = [
     "FaultError",
     "InvalidNotificationError",
     "KafkaLabError",
+    "LogFileError",
     "NodeError",
     "NodeStartError",
     "NotificationError",
@@ -121,6 +123,26 @@ class FaultError(KafkaLabError):
 
 class TimelineError(KafkaLabError, ValueError):
     """A recording cannot be read: the message names the line and the reason."""
+
+
+class LogFileError(KafkaLabError, ValueError):
+    """A file that a broker wrote cannot be read from some position on.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The file.
+    position : int
+        From which byte on it cannot be read.
+    readable : tuple
+        What was read of a segment before that: its batches.
+    """
+
+    def __init__(self, what: str, *, path: Path, position: int) -> None:
+        self.path = path
+        self.position = position
+        self.readable: tuple[object, ...] = ()
+        super().__init__(f"{path.name} {what} (position {position} of {path})")
 
 
 class NotificationError(KafkaLabError):

@@ -2,47 +2,49 @@
 
 from __future__ import annotations
 
-import logging
+import json
+import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from kafka_lab import cells
 from kafka_lab.breaking import Breaking
-from kafka_lab.cluster.config import min_insync_replicas
 from kafka_lab.cluster.config import profile as profile_named
 from kafka_lab.cluster.distribution import prepare
-from kafka_lab.cluster.tools import run_tool
-from kafka_lab.errors import ClosedError, ConfigurationError, WaitTimeoutError
+from kafka_lab.cluster.shape import shape
+from kafka_lab.control import PROTOCOL, ControlServer, find_owner
+from kafka_lab.errors import ClosedError, ConfigurationError, unknown
 from kafka_lab.events import Event
+from kafka_lab.history import History
 from kafka_lab.looking import Looking
 from kafka_lab.moving import Moving
+from kafka_lab.progress import Report
 from kafka_lab.showing import visible
-from kafka_lab.state import LiveState, broker_name
 from kafka_lab.timeline import Timeline
+from kafka_lab.using import Using
 
 if TYPE_CHECKING:
-    from kazoo.client import KazooClient
-
     from kafka_lab.assembly import Assembly
-    from kafka_lab.clients import LabConsumer, LabProducer
+    from kafka_lab.dashboard import Dashboard
+    from kafka_lab.experiments.claims import Claim, Finding
+    from kafka_lab.faults import Fault
+    from kafka_lab.logfiles import PartitionLog
     from kafka_lab.openim.service import OpenIM
 
 __all__ = ["Lab"]
 
 E = TypeVar("E", bound=Event)
 
-_MOST_BROKERS = 9
+UP = "up.json"  # how ``kafka-lab up`` started this lab: a file in its folder
 _WAIT_S = 30.0
-_ZOOKEEPER_S = 5.0
-_kazoo_log = logging.getLogger(f"{__name__}.zookeeper")
-_kazoo_log.addHandler(logging.NullHandler())
 
 
-class Lab(Breaking, Moving, Looking):
+class Lab(Looking, Using, Moving, Breaking):
     """A real local Kafka cluster to use, to break and to watch.
 
     Parameters
@@ -54,16 +56,26 @@ class Lab(Breaking, Moving, Looking):
         (Kafka's values as shipped) up to 18. ``"fragile"`` is like ``"lab"`` but can lose messages.
     settings : mapping, optional
         Further broker settings by Kafka's configuration keys, such as ``{"log.segment.bytes": "1048576"}``.
+    mode : str, default "zookeeper"
+        What keeps the cluster's metadata: ZooKeeper, or ``"kraft"`` (KIP-500), Kafka's own quorum.
+    zookeepers : int, optional
+        1 (the default), or 3 or 5 for an ensemble.
+    controllers : int, optional
+        In KRaft 1, 3 or 5 controllers of their own. By default the first brokers, three at most, are
+        controllers too.
+    kafka : str, optional
+        Kafka's version: 3.9.2 by default with ZooKeeper, 4.3.1 in KRaft. Another one is downloaded first.
     links : bool, default False
         Lead all connections through links that can be cut, slowed and reset (see :meth:`cut`). They cost some
         throughput: measure without them.
+    metrics : bool, default False
+        Let brokers tell their own metrics (see :meth:`metrics`), by Prometheus's JMX exporter on loopback.
+        They start more slowly: the caches for a fast start do not go with it.
 
     Attributes
     ----------
     timeline : Timeline
         Everything that happened, in order.
-    brokers : tuple of str
-        The brokers' names; ``broker-N`` has the ``broker.id`` N.
 
     Raises
     ------
@@ -86,29 +98,37 @@ class Lab(Breaking, Moving, Looking):
         profile: str = "lab",
         settings: Mapping[str, str] | None = None,
         *,
+        mode: str = "zookeeper",
+        zookeepers: int | None = None,
+        controllers: int | None = None,
+        kafka: str | None = None,
         links: bool = False,
+        metrics: bool = False,
     ) -> None:
-        if type(brokers) is not int or not 1 <= brokers <= _MOST_BROKERS:
-            raise ConfigurationError(
-                f"brokers is {brokers!r}; expected a whole number from 1 to {_MOST_BROKERS}"
-            )
+        self._shape = shape(
+            brokers=brokers, mode=mode, kafka=kafka, zookeepers=zookeepers, controllers=controllers
+        )
         self._profile = profile_named(profile).with_settings(settings or {})
         self._links = links
+        self._metrics = metrics
         self.timeline = Timeline()
-        self.brokers = tuple(map(broker_name, range(1, brokers + 1)))
-        self._state = LiveState(self.timeline)
+        self._assemble: Callable[[Report], Assembly] = self._assemble_local
+        self._starting = f"Starting {self._shape}"
+        self._state = History(self.timeline)
         self._assembly: Assembly | None = None
         self._openim: OpenIM | None = None
         self._lock = threading.Lock()
+        self._acts = threading.RLock()  # one act at a time, whichever program asks for it
+        self._stop_recording: Callable[[], None] | None = None
         self._used = False
         self._last_act = 0  # the timeline's length when somebody last did something
 
     # Life ----------------------------------------------------------------------------------------
 
     def start(self) -> Self:
-        """Start ZooKeeper and the brokers, and return the lab when it is ready.
+        """Start the cluster, and return the lab when it is ready.
 
-        Ready means: every broker registered in ZooKeeper, a controller, metadata that list all brokers,
+        Ready means: every broker registered, a controller, metadata that list all brokers,
         and a message acknowledged by all in-sync replicas. The first start on a machine downloads Kafka.
         In a notebook, starting again in the same cell closes the lab that the cell started before.
 
@@ -126,26 +146,172 @@ class Lab(Breaking, Moving, Looking):
         if cells.replace(self.close):
             print("Closed the lab that this cell started before.")  # noqa: T201 - a notebook's answer
         self._used = True
-        with visible(f"Starting ZooKeeper and {len(self.brokers)} brokers") as report:
-            distribution = prepare(report)
-            from kafka_lab.assembly import assemble
-
-            try:
-                self._assembly = assemble(
-                    self.timeline,
-                    self._state,
-                    brokers=len(self.brokers),
-                    profile=self._profile,
-                    links=self._links,
-                    distribution=distribution,
-                    report=report,
-                )
-            except OSError as error:
-                raise ConfigurationError(
-                    f"the lab could not be started: {error}; it needs some 200 MB of disk in its cache "
-                    "folder, which KAFKA_LAB_CACHE moves"
-                ) from error
+        with visible(self._starting) as report:
+            self._assembly = self._assemble(report)
         return self
+
+    def _assemble_local(self, report: Report) -> Assembly:
+        distribution = prepare(report, self._shape.kafka)
+        from kafka_lab.assembly import assemble
+
+        try:
+            assembly = assemble(
+                self.timeline,
+                self._state,
+                shape=self._shape,
+                profile=self._profile,
+                links=self._links,
+                metrics=self._metrics,
+                distribution=distribution,
+                report=report,
+            )
+        except OSError as error:
+            raise ConfigurationError(
+                f"the lab could not be started: {error}; it needs some 200 MB of disk in its cache "
+                "folder, which KAFKA_LAB_CACHE moves"
+            ) from error
+        self._assembly = assembly  # what interrupts the next step finds it, to close it
+        server = ControlServer(assembly.cluster.folder, self.timeline, self._calls())
+        assembly.closers.add(server.close)
+        server.start()
+        return assembly
+
+    @classmethod
+    def attach(
+        cls,
+        bootstrap_servers: str | Sequence[str],
+        *,
+        zookeeper_connect: str | None = None,
+        **client_settings: object,
+    ) -> Self:
+        """Watch and use brokers that somebody else runs; return the lab when it knows them.
+
+        Everything that observes, sends, reads and measures works as on a lab of one's own. Faults do not: the
+        processes are not the lab's. Closing it leaves the brokers as they are.
+
+        Parameters
+        ----------
+        bootstrap_servers : str or sequence of str
+            Where they are, as ``"host:port"``; one that answers is enough.
+        zookeeper_connect : str, optional
+            Where their ZooKeeper is; its watches tell more, and sooner, than brokers that are asked.
+        **client_settings
+            kafka-python's settings for every client, such as ``security_protocol``, ``ssl_cafile``,
+            ``sasl_mechanism``, ``sasl_plain_username`` and ``sasl_plain_password``.
+
+        Raises
+        ------
+        ConfigurationError
+            No broker answers there, or not to us.
+        WaitTimeoutError
+            They do not tell who they are.
+
+        Examples
+        --------
+        ``lab = Lab.attach("kafka.test.example:9092")``
+        """
+        given = [bootstrap_servers] if isinstance(bootstrap_servers, str) else bootstrap_servers
+        servers = [server for part in given for server in part.split(",")]
+        lab = cls()
+        lab._starting = f"Attaching to {', '.join(servers)}"
+
+        def assemble(_: Report) -> Assembly:
+            from kafka_lab.attaching import assemble_attached
+
+            return assemble_attached(
+                lab.timeline,
+                lab._state,
+                bootstrap_servers=servers,
+                zookeeper_connect=zookeeper_connect,
+                settings=client_settings,
+            )
+
+        lab._assemble = assemble
+        return lab.start()
+
+    @classmethod
+    def join(cls, name: str | None = None) -> Self:
+        """Use a lab that another program of yours runs on this machine, faults included.
+
+        Such as the one that ``kafka-lab up`` started, or that of a notebook. It gets the
+        owner's timeline from its beginning on; closing it here leaves it running there.
+
+        Parameters
+        ----------
+        name : str, optional
+            Which one, if there are several: ``kafka-lab status`` lists them.
+
+        Raises
+        ------
+        ConfigurationError
+            There is none, or there are several and none was named.
+        ClosedError
+            Its owner has just ended.
+        """
+        owner = find_owner(name)
+        lab = cls(links=bool(owner.told().get("links")))
+        lab._starting = f"Joining {owner.name}"
+
+        def assemble(report: Report) -> Assembly:
+            from kafka_lab.attaching import assemble_joined
+
+            return assemble_joined(lab.timeline, lab._state, owner, report)
+
+        lab._assemble = assemble
+        return lab.start()
+
+    def _calls(self) -> dict[str, Callable[..., object]]:
+        """Return what other programs may call."""
+        faults = (
+            self.kill, self.stop, self.pause, self.cut, self.slow, self.drop_responses, self.reset,
+            self.fail_disk,
+        )  # fmt: skip
+        acts = (
+            self.resume, self.restart, self.expire_session, self.heal, self.repair_disk, self.heal_all,
+            self.add_broker, self.remove_broker,
+        )  # fmt: skip
+        return {
+            "told": self._told,
+            "send_notification": self._send_notification,
+            **{act.__name__: act for act in acts},
+            **{fault.__name__: _plain(fault) for fault in faults},
+        }
+
+    def _send_notification(self, **fields: Any) -> dict[str, object]:  # noqa: ANN401 - those of OpenIM.send
+        """Notify a user for another program."""
+        openim = self.openim()
+        return {**asdict(openim.send(**fields)), "url": openim.url}
+
+    def _told(self) -> dict[str, object]:
+        """Return what another program must know to join."""
+        running = self._running
+        up = running.cluster.folder / UP
+        rows = self.nodes().rows
+        pids, states = {row[0]: int(row[3]) for row in rows}, {row[0]: row[4] for row in rows}
+        return {
+            "protocol": PROTOCOL,
+            "pid": os.getpid(),
+            "up": json.loads(up.read_text("utf-8")) if up.exists() else None,
+            "mode": running.cluster.mode,
+            "links": self._links,
+            "bootstrap_servers": running.cluster.bootstrap_servers,
+            "zookeeper_connect": running.cluster.zookeeper_connect,
+            "delivery_ms": running.clients.delivery_timeout_ms,
+            "events": len(self.timeline),
+            "began_s": self.timeline.began_s,
+            "started_at": self.timeline.started_at.isoformat(),
+            "nodes": {
+                name: {
+                    "role": node.role,
+                    "port": node.client_port,
+                    "pid": pids.get(name, 0),
+                    "state": states.get(name, "starting"),
+                    "data": str(node.data),
+                    "log": str(node.log_path),
+                }
+                for name, node in tuple(running.cluster.nodes.items())
+            },
+        }
 
     def close(self) -> None:
         """Stop everything and remove the cluster's folder; the timeline stays.
@@ -160,6 +326,7 @@ class Lab(Breaking, Moving, Looking):
         if self._assembly is None:
             return
         self.timeline.end()  # the pictures stay as they are: the end of a lesson is no failure
+        self._assembly.closers.add(self.stop_recording)
         try:
             self._assembly.closers.close("the lab")
         finally:
@@ -192,7 +359,11 @@ class Lab(Breaking, Moving, Looking):
     def _log_file(self, node: str) -> str:
         if self._assembly is None:
             return "(removed)"
-        return str(self._assembly.cluster.node(node).process.log_path)
+        try:
+            known = self._assembly.cluster.nodes
+        except ClosedError:  # the lab that was joined has ended
+            return "(removed)"
+        return str(known[node].log_path) if node in known else "(elsewhere)"
 
     def _check_started(self) -> None:
         """Say what to do first.
@@ -205,21 +376,40 @@ class Lab(Breaking, Moving, Looking):
         if not self._used:
             raise ClosedError("this lab is not started: call start()")
 
+    @property
+    def brokers(self) -> tuple[str, ...]:
+        """The brokers' names; ``broker-N`` has the ``broker.id`` N."""
+        return self.state.brokers or tuple(self._shape.broker_names)
+
     # Where things are ----------------------------------------------------------------------------
-
-    @property
-    def bootstrap_servers(self) -> list[str]:
-        """Where a client finds the brokers, as ``["127.0.0.1:...", ...]``."""
-        return self._running.cluster.bootstrap_servers
-
-    @property
-    def zookeeper_connect(self) -> str:
-        """Where a client finds ZooKeeper, as ``"127.0.0.1:..."``."""
-        return self._running.cluster.zookeeper_connect
 
     def data_folder(self, node: str) -> Path:
         """Return the folder in which a node keeps its data: a broker's has one folder per replica."""
-        return self._running.cluster.node(node).data
+        return Path(self._running.cluster.node(node).data)
+
+    def log_files(self, topic: str, partition: int, node: str | None = None) -> PartitionLog:
+        """Return what a broker has of a partition on disk: segments, batches, records, indexes.
+
+        Parameters
+        ----------
+        topic : str
+            Whose; Kafka's own topics too, such as ``__consumer_offsets``.
+        partition : int
+            Which.
+        node : str, optional
+            On which broker; by default the leader.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such partition or broker, or its files are on another machine.
+        LogFileError
+            The broker has no replica of it.
+        """
+        from kafka_lab.logfiles import PartitionLog
+
+        broker = node or self.leader_of(topic, partition) or next(iter(self.isr_of(topic, partition)), "")
+        return PartitionLog(self.data_folder(broker) / f"{topic}-{partition}")
 
     def log(self, node: str) -> str:
         """Return the last 16 KiB that a node wrote to its log.
@@ -229,53 +419,93 @@ class Lab(Breaking, Moving, Looking):
         ConfigurationError
             There is no such node.
         """
-        return self._running.cluster.node(node).process.log_text()
+        return str(self._running.cluster.node(node).log_text())
 
-    def zookeeper(self) -> KazooClient:
-        """Return a connected ZooKeeper client (kazoo) to look around with; the lab closes it.
+    def metrics(self, node: str) -> dict[str, float]:
+        """Return what a broker or controller counts and times, by the names in Kafka's documentation.
 
-        Raises
-        ------
-        WaitTimeoutError
-            ZooKeeper does not answer.
-        """
-        from kazoo.client import KazooClient
-        from kazoo.handlers.threading import KazooTimeoutError
-
-        closers = self._running.closers
-        client = KazooClient(self.zookeeper_connect, logger=_kazoo_log)
-        try:
-            client.start(_ZOOKEEPER_S)
-        except KazooTimeoutError as error:
-            client.close()
-            raise WaitTimeoutError(
-                "an answer of ZooKeeper", waited_s=_ZOOKEEPER_S, last_seen="none"
-            ) from error
-        closers.add(client.close)
-        closers.add(client.stop)
-        return client
-
-    def tool(self, name: str, *arguments: str) -> str:
-        """Run one of Kafka's own command-line tools against the lab and return what it prints.
-
-        Parameters
-        ----------
-        name : str
-            ``"topics"`` for what a Kafka installation calls ``kafka-topics.sh``; also
-            ``"consumer-groups"``, ``"configs"``, ``"log-dirs"``, ``"leader-election"``.
-        *arguments : str
-            Its arguments; ``--bootstrap-server`` is added.
+        Such as ``"UnderReplicatedPartitions"``, ``"IsrShrinksPerSec.Count"``,
+        ``"Produce.TotalTimeMs.99thPercentile"`` and, on a controller with ZooKeeper,
+        ``"LeaderElectionRateAndTimeMs.Mean"``.
+        For a Prometheus of your own there is a scrape configuration, ``prometheus.yml``, in the lab's folder.
 
         Raises
         ------
         ConfigurationError
-            There is no such tool, or it refused its arguments (with what it said).
-
-        Examples
-        --------
-        ``print(lab.tool("topics", "--describe", "--topic", "chat"))``
+            The lab was made without ``metrics=True``, or the node has none.
+        FaultError
+            The node is down or paused.
         """
-        return run_tool(self._running.cluster, name, *arguments)
+        exporter = getattr(self._running.cluster, "exporter", None)
+        if exporter is None:
+            raise ConfigurationError("this lab's brokers tell no metrics: make it with Lab(metrics=True)")
+        if node not in exporter.ports:
+            raise ConfigurationError(unknown("node with metrics", node, exporter.ports))
+        from kafka_lab.cluster.metrics import read
+
+        return dict(read(node, exporter.ports[node]))
+
+    # Looking back --------------------------------------------------------------------------------
+
+    def record(self, path: str | Path) -> None:
+        """Write everything that happened and will happen to a file, until :meth:`stop_recording` or the end.
+
+        ``Replay(path)`` shows it without a cluster, ``kafka-lab replay`` makes one HTML file of it.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            The file; it is replaced.
+
+        Raises
+        ------
+        ConfigurationError
+            It is being recorded already, or the file cannot be written.
+        """
+        self._stop_recording = self.timeline.record(path)
+
+    def stop_recording(self) -> None:
+        """End the recording; nothing happens if there is none.
+
+        Raises
+        ------
+        OSError
+            It had ended before, such as on a full disk: the file has what came before.
+        """
+        stop, self._stop_recording = self._stop_recording, None
+        if stop is not None:
+            stop()
+
+    def claim(self, claim: str | Claim, bet: str = "") -> Finding:
+        """Put a sentence of the textbook before this cluster, and return its verdict with the evidence.
+
+        Parameters
+        ----------
+        claim : str or Claim
+            Such as ``"K16"``; or a :class:`kafka_lab.experiments.claims.Claim` of your own.
+        bet : str
+            What you expect: ``"true"``, ``"false"``, ``"outdated"`` or ``"depends"``.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such claim, or no such verdict.
+        """
+        from kafka_lab.experiments.claims import claim_of, judge
+
+        return judge(self, claim_of(claim) if isinstance(claim, str) else claim, bet)
+
+    def dashboard(self) -> Dashboard:
+        """Return the pictures with buttons to break the lab, for a notebook on a projector."""
+        from kafka_lab.dashboard import Dashboard
+
+        self._check_started()
+        return Dashboard(self)
+
+    @property
+    def has_links(self) -> bool:
+        """Whether connections can be cut and slowed: the lab was made with ``links=True``."""
+        return self._links
 
     # Acts ----------------------------------------------------------------------------------------
 
@@ -314,77 +544,19 @@ class Lab(Breaking, Moving, Looking):
     @contextmanager
     def _acting(self) -> Iterator[Assembly]:
         """Yield the running parts for an act; a refused one hides nothing from :meth:`wait_for`."""
-        begin = len(self.timeline)
-        yield self._running
-        self._last_act = begin
+        with self._acts:
+            begin = len(self.timeline)
+            yield self._running
+            self._last_act = begin
 
-    # Clients -------------------------------------------------------------------------------------
 
-    def producer(self, **settings: Any) -> LabProducer:  # noqa: ANN401 - kafka-python's settings
-        """Return a kafka-python producer for this lab (acks=all, idempotent), closed with it.
+def _plain(fault: Callable[..., Fault]) -> Callable[..., dict[str, object]]:
+    """Return a call that gives its fault as plain data."""
 
-        Raises
-        ------
-        ClosedError
-            The lab does not run.
-        """
-        return self._running.clients.producer(**settings)
+    def call(**arguments: object) -> dict[str, object]:
+        made = fault(**arguments)
+        return {
+            "kind": made.kind, "node": made.node, "place": made.place, "cure": made.cure, "peer": made.peer
+        }  # fmt: skip
 
-    def consumer(self, *topics: str, group_id: str | None = None, **settings: Any) -> LabConsumer:  # noqa: ANN401
-        """Return a kafka-python consumer for this lab, closed with it.
-
-        It begins at the earliest record where its group has no offset, and commits only when told to.
-
-        Raises
-        ------
-        ClosedError
-            The lab does not run.
-        """
-        return self._running.clients.consumer(*topics, group_id=group_id, **settings)
-
-    def read(self, topic: str) -> list[Any]:
-        """Read a topic from its beginning to its present end, and return the records as they came.
-
-        Raises
-        ------
-        ClosedError
-            The lab does not run.
-        ConfigurationError
-            There is no such topic.
-        WaitTimeoutError
-            The end was not reached: a partition has no leader.
-        """
-        clients = self._running.clients
-        self.state.partitions_of(topic)  # says so if there is none
-        return clients.read(topic)
-
-    def openim(self) -> OpenIM:
-        """Return the lab's OpenIM: gateway and inbox worker, started at the first call.
-
-        Raises
-        ------
-        ClosedError
-            The lab does not run.
-        """
-        with self._lock:
-            return self._openim or self._start_openim()
-
-    def _start_openim(self) -> OpenIM:
-        from kafka_lab.openim.pipeline import MESSAGES_TOPIC
-        from kafka_lab.openim.service import PARTITIONS, OpenIM
-
-        running = self._running
-        if MESSAGES_TOPIC not in self.state.topics:
-            enough = str(min_insync_replicas(len(self.brokers)))
-            self.create_topic(MESSAGES_TOPIC, partitions=PARTITIONS, config={"min.insync.replicas": enough})
-        service = OpenIM(
-            self.timeline,
-            producer=running.clients.producer,
-            consumer=running.clients.consumer,
-            database=running.cluster.folder / "inbox.sqlite",
-            delivery_timeout_ms=running.clients.delivery_timeout_ms,
-        )
-        running.closers.add(service.close)
-        service.start()
-        self._openim = service
-        return service
+    return call

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kafka_lab.state import OFFSETS_TOPIC, ClusterState, LiveState, NodeState, PartitionState
+from kafka_lab.errors import ConfigurationError
+from kafka_lab.events import GroupChanged, NotificationStored, RecordAcknowledged, TopicCreated
+from kafka_lab.history import History
+from kafka_lab.showing import visible
+from kafka_lab.state import OFFSETS_TOPIC, ClusterState, NodeState, PartitionState
 from kafka_lab.table import Table
 from kafka_lab.timeline import Timeline
 
 if TYPE_CHECKING:
-    from kafka_lab.views.view import View
+    from kafka_lab.views import Together, View
+    from kafka_lab.views.plots import Plot
 
 __all__ = ["Looking"]
 
@@ -20,8 +27,12 @@ class Looking(ABC):
     """Asks the timeline: who is there, who leads, what was sent."""
 
     timeline: Timeline
-    brokers: tuple[str, ...]
-    _state: LiveState
+    _state: History
+
+    @property
+    @abstractmethod
+    def brokers(self) -> tuple[str, ...]:
+        """The brokers' names."""
 
     @abstractmethod
     def _check_started(self) -> None:
@@ -40,12 +51,16 @@ class Looking(ABC):
         """The cluster as the timeline has it at this moment."""
         return self._state.now()
 
+    def state_at(self, at_s: float | None) -> ClusterState:
+        """Return the cluster as it was at a moment, in seconds of the timeline's clock; None: at its end."""
+        return self._state.after(self.timeline.moment(at_s).count)
+
     def controller(self) -> str | None:
         """Return the name of the controller, or None while there is none."""
         return self.state.controller
 
     def leader_of(self, topic: str, partition: int) -> str | None:
-        """Return the leader of a partition as ZooKeeper has it, or None while there is none.
+        """Return the leader of a partition as ZooKeeper or the quorum has it, or None while there is none.
 
         Raises
         ------
@@ -55,7 +70,7 @@ class Looking(ABC):
         return self._partition(topic, partition).leader
 
     def isr_of(self, topic: str, partition: int) -> tuple[str, ...]:
-        """Return the in-sync replicas of a partition as ZooKeeper has them.
+        """Return the in-sync replicas of a partition as ZooKeeper or the quorum has them.
 
         Raises
         ------
@@ -110,36 +125,52 @@ class Looking(ABC):
         header = ("partition", "leader", "epoch", "in sync", "told otherwise by", "high watermark", "behind")
         return Table(header, [_row_of(f"{topic}-{n}", p) for n, p in sorted(partitions.items())])
 
-    def groups(self) -> Table:
-        """Return the consumer groups: who reads what, how far they have committed, and their lag.
+    def groups(self, *group_ids: str) -> View:
+        """Return the picture of consumer groups: who reads what, how far they have committed, and their lag.
 
-        They are asked for again and again, so the table may be a second or two old.
+        They are asked for again and again, so it may be a second or two old.
+
+        Parameters
+        ----------
+        *group_ids : str
+            Which, side by side; by default all that there are.
         """
-        state = self.state
-        rows = []
-        for name, group in sorted(state.groups.items()):
-            for topic, number in sorted({*group.assignments, *group.committed}) or [("", -1)]:
-                partition = state.topics.get(topic, {}).get(number, PartitionState())
-                committed = group.committed.get((topic, number))
-                if committed is None or partition.high_watermark < 0:
-                    lag = "-"
-                else:
-                    lag = str(max(0, partition.high_watermark - committed))
-                rows.append((
-                    name,
-                    group.group_state,
-                    f"{topic}-{number}" if topic else "-",
-                    group.assignments.get((topic, number), "-"),
-                    "-" if committed is None else str(committed),
-                    lag,
-                ))
-        return Table(("group", "state", "partition", "member", "committed", "lag"), rows)
+        from kafka_lab.views import groups_view
 
-    def topology(self) -> View:
-        """Return the picture of brokers, replicas and leaders: live in JupyterLab, still elsewhere."""
+        return groups_view(self.timeline, self._state, group_ids)
+
+    def topology(self, *topics: str) -> View:
+        """Return the picture of brokers, replicas and leaders: live in JupyterLab, still elsewhere.
+
+        Parameters
+        ----------
+        *topics : str
+            Which; by default all but Kafka's own.
+        """
         from kafka_lab.views import topology_view
 
-        return topology_view(self.timeline)
+        return topology_view(self.timeline, self._state, topics)
+
+    def elections(self, *topics: str, last_s: float | None = 60.0) -> View:
+        """Return the time axis: who led each partition when, faults, and what clients met.
+
+        Parameters
+        ----------
+        *topics : str
+            Which; by default all but Kafka's own.
+        last_s : float or None, default 60
+            How much of the past it shows, in seconds; None for all of it.
+
+        Raises
+        ------
+        ConfigurationError
+            ``last_s`` is not above 0.
+        """
+        from kafka_lab.views import elections_view
+
+        if last_s is not None and last_s <= 0:
+            raise ConfigurationError(f"last_s is {last_s}; expected seconds above 0, or None for all")
+        return elections_view(self.timeline, topics, last_s)
 
     def order(self, topic: str) -> View:
         """Return the picture of a topic's messages and the orders between them.
@@ -155,8 +186,134 @@ class Looking(ABC):
         from kafka_lab.views import order_view
 
         self._check_started()
-        self.state.partitions_of(topic)  # says so if there is none
+        if self.timeline.find(TopicCreated, topic=topic) is None:  # it may be deleted now: pictures look back
+            self.state.partitions_of(topic)  # says so
         return order_view(self.timeline, topic)
+
+    def route(self, message: str | None = None) -> View:
+        """Return the picture of one notification's way from the HTTP request to the inboxes.
+
+        Parameters
+        ----------
+        message : str, optional
+            Its clientMsgID; by default the latest notification's.
+        """
+        from kafka_lab.views import route_view
+
+        return route_view(self.timeline, message)
+
+    def inbox(self, user: str) -> View:
+        """Return the picture of a user's inbox, as their chat client shows it."""
+        from kafka_lab.views import inbox_view
+
+        return inbox_view(self.timeline, user)
+
+    def plot_latency(self, *topics: str) -> Plot:
+        """Return how long records took from sending to their acknowledgement, as distributions.
+
+        Parameters
+        ----------
+        *topics : str
+            Which; by default all that the lab's producers sent to.
+
+        Raises
+        ------
+        ConfigurationError
+            Nothing was acknowledged there.
+        """
+        from kafka_lab.views.plots import latency_plot
+
+        return latency_plot(self.timeline, topics)
+
+    def plot_lag(self, *group_ids: str) -> Plot:
+        """Return how many records waited for consumer groups, over time.
+
+        Parameters
+        ----------
+        *group_ids : str
+            Which; by default all.
+
+        Raises
+        ------
+        ConfigurationError
+            No committed offset was seen.
+        """
+        from kafka_lab.views.plots import lag_plot
+
+        return lag_plot(self.timeline, group_ids)
+
+    def zookeeper_tree(self) -> View:
+        """Return the picture of ZooKeeper's tree: the znodes that matter, and what changed last.
+
+        Raises
+        ------
+        ConfigurationError
+            The cluster runs in KRaft mode.
+        """
+        from kafka_lab.views import zookeeper_view
+
+        if self.state.controller_epoch >= 0:
+            raise ConfigurationError("a cluster in KRaft mode has no ZooKeeper; lab.quorum() shows who leads")
+        return zookeeper_view(self.timeline, self._state)
+
+    def znodes(self) -> Table:
+        """Return the znodes in which Kafka keeps brokers, controller, topics and leaders, as last seen.
+
+        Raises
+        ------
+        ConfigurationError
+            The cluster runs in KRaft mode.
+        """
+        return self.zookeeper_tree().scene().table
+
+    def together(self, *views: View) -> Together:
+        """Return several views under one slider; by default the topology and the elections.
+
+        Raises
+        ------
+        ConfigurationError
+            They are of different labs.
+        """
+        from kafka_lab.views import Together
+
+        return Together(*(views or (self.topology(), self.elections())))
+
+    def save_html(self, path: str | Path, title: str = "A Kafka cluster, recorded") -> Path:
+        """Write everything that happened as one HTML file, which opens in any browser; return its path.
+
+        It holds the pictures, a slider, the list of events and the keyboard's shortcuts, and asks no network
+        for anything. ``lesson.html#t=12.3`` opens it at that moment.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            The file; it is replaced.
+        title : str
+            The headline.
+
+        Raises
+        ------
+        ConfigurationError
+            The file cannot be written.
+        """
+        from kafka_lab.views.replay import save_html
+
+        with visible("Drawing every moment") as report:
+            try:
+                return save_html(path, self._recorded_views(), title, report)
+            except OSError as error:
+                raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from error
+
+    def _recorded_views(self) -> list[View]:
+        """Return what a recording shows: what this timeline has something of."""
+        sent = Counter(event.topic for event in self.timeline if isinstance(event, RecordAcknowledged))
+        users = Counter(event.user for event in self.timeline if isinstance(event, NotificationStored))
+        views = [self.topology(), self.elections()]
+        if self.timeline.find(GroupChanged):
+            views.append(self.groups())
+        views += [self.order(topic) for topic, _ in sent.most_common(1)]
+        views += [self.inbox(user) for user, _ in users.most_common(2)]
+        return views
 
     def nodes(self) -> Table:
         """Return the table of nodes: name, role, port, process id, state, log file."""

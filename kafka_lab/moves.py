@@ -18,14 +18,16 @@ from kafka_lab.events import (
     ReassignmentEnded,
     ReassignmentStarted,
 )
+from kafka_lab.history import History
 from kafka_lab.progress import Report
-from kafka_lab.state import ClusterState, LiveState, broker_id, broker_name
+from kafka_lab.state import ClusterState, node_id, node_name
 from kafka_lab.timeline import Timeline
 
 __all__ = ["Moves"]
 
 _ELECT_S = 30.0
 _MOVE_S = 120.0
+_CONTROLLER_IDS = range(9001, 9010)
 _MOST_BROKER_ID = 2**31 - 1
 _PREFERRED, _UNCLEAN = 0, 1  # election types of KIP-460
 
@@ -37,7 +39,7 @@ class Moves:
     ----------
     timeline : Timeline
         Gets what was asked for; what the cluster does arrives there too.
-    state : LiveState
+    state : History
         The state of ``timeline``.
     new_admin : callable
         Returns a :class:`kafka.KafkaAdminClient` to use once.
@@ -50,7 +52,7 @@ class Moves:
     def __init__(
         self,
         timeline: Timeline,
-        state: LiveState,
+        state: History,
         new_admin: Callable[[], KafkaAdminClient],
         cluster: LocalCluster,
         patience_s: float,
@@ -139,13 +141,15 @@ class Moves:
         KafkaLabError
             The broker did not start; it is gone again.
         """
-        ids = [broker_id(name) for name in self._cluster.broker_names]
+        ids = [node_id(name) for name in self._cluster.broker_names]
         chosen = max(ids) + 1 if broker is None else broker
-        if type(chosen) is not int or not 0 <= chosen <= _MOST_BROKER_ID:
-            raise ConfigurationError(f"broker_id is {broker!r}; expected a whole number from 0 on")
+        if type(chosen) is not int or not 0 <= chosen <= _MOST_BROKER_ID or chosen in _CONTROLLER_IDS:
+            raise ConfigurationError(
+                f"broker_id is {broker!r}; expected a number from 0 on; 9001 to 9009 are controllers'"
+            )
         if chosen in ids:
             raise ConfigurationError(f"there is a broker with the id {chosen} already")
-        name = broker_name(chosen)
+        name = node_name(chosen)
         begin = len(self._timeline)
         self._cluster.add_broker(name)
         try:
@@ -168,6 +172,11 @@ class Moves:
         brokers = self._state.now().brokers
         if name not in brokers:
             raise ConfigurationError(unknown("broker", name, brokers))
+        if self._cluster.mode == "kraft" and name in self._cluster.voters:
+            raise ConfigurationError(
+                f"{name} is one of the controllers ({', '.join(self._cluster.voters)}), whose number is "
+                "fixed: remove another broker, or make the lab with controllers of their own"
+            )
         moved = _without(self._state.now(), name)
         if moved:
             self._reassign(moved, report)
@@ -195,7 +204,7 @@ class Moves:
         KafkaLabError
             It did not come to its end, and was called off.
         """
-        wanted = {TopicPartition(*where): list(map(broker_id, names)) for where, names in moves.items()}
+        wanted = {TopicPartition(*where): list(map(node_id, names)) for where, names in moves.items()}
         for where, names in moves.items():
             self._timeline.append(ReassignmentStarted(*where, names))
 

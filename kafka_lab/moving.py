@@ -18,8 +18,6 @@ __all__ = ["Moving"]
 class Moving(ABC):
     """Makes topics, elects leaders, moves partitions, adds and removes brokers."""
 
-    brokers: tuple[str, ...]
-
     @abstractmethod
     def _acting(self) -> AbstractContextManager[Assembly]:
         """Yield the running parts for an act, which is noted when it was done."""
@@ -67,6 +65,38 @@ class Moving(ABC):
         """
         with self._acting() as running:
             running.topics.delete(topic)
+
+    def configure_topic(self, topic: str, config: Mapping[str, str | None]) -> None:
+        """Change a topic's settings while it is used; those that are not named stay as they are.
+
+        Parameters
+        ----------
+        topic : str
+            Whose.
+        config : mapping
+            By Kafka's keys, such as ``{"retention.ms": "60000"}``; None gives a setting the brokers' value
+            again.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such topic, or Kafka refuses a setting.
+        """
+        with self._acting() as running:
+            running.topics.configure(topic, config)
+
+    def delete_records(self, topic: str, partition: int, before_offset: int) -> None:
+        """Take away the records before an offset (KIP-107); the partition begins there from now on.
+
+        Whole segments leave the disk some time after that, when retention is looked after.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such topic or partition, or it does not reach as far.
+        """
+        with self._acting() as running:
+            running.topics.delete_records(topic, partition, before_offset)
 
     def elect_preferred(self, topic: str, partition: int | None = None) -> None:
         """Elect the preferred leader, the first replica of the assignment; return when it leads.
@@ -166,10 +196,8 @@ class Moving(ABC):
             It did not start, and is gone again.
         """
         with self._acting() as running, visible("Adding a broker"):
-            running.faults.nodes.check_zookeeper("a new broker")
-            name = running.moves.add_broker(broker_id)
-            self.brokers = tuple(running.cluster.broker_names)
-            return name
+            running.faults.nodes.check_keepers("a new broker")
+            return running.moves.add_broker(broker_id)
 
     def remove_broker(self, broker: str) -> None:
         """Move a broker's partitions to the others, stop it, and forget it with its data.
@@ -186,4 +214,3 @@ class Moving(ABC):
         with self._acting() as running, visible(f"Removing {broker}") as report:
             running.faults.check_whole(broker)
             running.moves.remove_broker(broker, report)
-            self.brokers = tuple(running.cluster.broker_names)

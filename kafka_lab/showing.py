@@ -11,7 +11,7 @@ from time import monotonic
 from kafka_lab import cells
 from kafka_lab.progress import Report, silent
 
-__all__ = ["visible"]
+__all__ = ["told_to", "visible"]
 
 _shown: ContextVar[Report | None] = ContextVar("_shown", default=None)
 
@@ -31,12 +31,18 @@ def visible(work: str) -> Iterator[Report]:
     else:
         yield silent
         return
-    with bar as report:
-        token = _shown.set(report)
-        try:
-            yield report
-        finally:
-            _shown.reset(token)
+    with bar as report, told_to(report):
+        yield report
+
+
+@contextmanager
+def told_to(report: Report) -> Iterator[None]:
+    """Let all work inside report to somebody else."""
+    token = _shown.set(report)
+    try:
+        yield
+    finally:
+        _shown.reset(token)
 
 
 @contextmanager

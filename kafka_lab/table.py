@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from unicodedata import east_asian_width
+from unicodedata import bidirectional, category, east_asian_width
 
-__all__ = ["Table"]
+__all__ = ["Table", "plain"]
+
+_DIRECTIONS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Table:
 
     def to_text(self) -> str:
         """Return the table with its columns aligned."""
-        lines = [self.columns, *self.rows]
+        lines = [self.columns, *(tuple(map(plain, row)) for row in self.rows)]
         widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
         return "\n".join(
             "  ".join(
@@ -48,6 +50,18 @@ class Table:
 
     def _repr_html_(self) -> str:
         return self.to_html()
+
+
+def plain(text: str) -> str:
+    r"""Return a text without what would steer a terminal: control characters and marks of direction.
+
+    Examples
+    --------
+    >>> plain("red \x1b[31m")
+    'red �[31m'
+    """
+    steering = (c for c in text if category(c) == "Cc" or bidirectional(c) in _DIRECTIONS)
+    return text.translate(dict.fromkeys(map(ord, steering), "�"))
 
 
 def _width(text: str) -> int:

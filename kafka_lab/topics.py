@@ -6,12 +6,14 @@ import contextlib
 import re
 from collections.abc import Callable, Mapping
 
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import AlterConfigOp, ConfigResource, ConfigResourceType
 from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError
 
 from kafka_lab.asking import ask
 from kafka_lab.errors import ConfigurationError
-from kafka_lab.state import LiveState
+from kafka_lab.events import GroupDeleted
+from kafka_lab.history import History
 from kafka_lab.timeline import Timeline
 
 __all__ = ["Topics"]
@@ -27,15 +29,13 @@ class Topics:
     ----------
     timeline : Timeline
         Where new topics and their leaders appear.
-    state : LiveState
+    state : History
         The state of ``timeline``.
     new_admin : callable
         Returns a :class:`kafka.KafkaAdminClient` to use once.
     """
 
-    def __init__(
-        self, timeline: Timeline, state: LiveState, new_admin: Callable[[], KafkaAdminClient]
-    ) -> None:
+    def __init__(self, timeline: Timeline, state: History, new_admin: Callable[[], KafkaAdminClient]) -> None:
         self._timeline = timeline
         self._state = state
         self._new_admin = new_admin
@@ -103,28 +103,94 @@ class Topics:
         ask(self._new_admin, add, f"more partitions for {topic}")
         self._wait_until_led(topic, total)
 
-    def delete(self, topic: str) -> None:
-        """Delete a topic, and return when its znode is gone.
+    def configure(self, topic: str, config: Mapping[str, str | None]) -> None:
+        """Change settings as :meth:`kafka_lab.Lab.configure_topic` describes.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such topic, or Kafka refuses a setting.
+        """
+        self._state.now().partitions_of(topic)  # says so if there is none
+        changes = {
+            key: (AlterConfigOp.DELETE, None) if value is None else (AlterConfigOp.SET, value)
+            for key, value in config.items()
+        }
+        resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs=changes)
+
+        def change(admin: KafkaAdminClient) -> None:
+            answers = admin.alter_configs([resource], raise_on_unknown=False)
+            refused = next(
+                (said for each in answers.values() for said in each.values() if said != "OK"), None
+            )
+            if refused:
+                raise ConfigurationError(f"Kafka refuses {dict(config)} for {topic}: {refused}")
+
+        ask(self._new_admin, change, f"settings of {topic}")
+
+    def delete_records(self, topic: str, partition: int, before_offset: int) -> None:
+        """Take records away as :meth:`kafka_lab.Lab.delete_records` describes.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such topic or partition, or it does not reach as far.
+        """
+        self._state.now().partition_of(topic, partition)
+        where = TopicPartition(topic, partition)
+        ask(
+            self._new_admin,
+            lambda admin: admin.delete_records({where: before_offset}),
+            f"the deletion of what {topic}-{partition} has before offset {before_offset}",
+        )
+
+    def delete(self, *topics: str) -> None:
+        """Delete topics, and return when they are gone.
 
         Raises
         ------
         ConfigurationError
             There is no such topic.
         WaitTimeoutError
-            It was still there after 30 s, such as when a broker is down.
+            One was still there after 30 s, such as when a broker is down.
         """
-        self._state.now().partitions_of(topic)  # says so if there is none
+        for topic in topics:
+            self._state.now().partitions_of(topic)  # says so if there is none
 
         def remove(admin: KafkaAdminClient) -> None:
             with contextlib.suppress(UnknownTopicOrPartitionError):  # the answer to the first time was lost
-                admin.delete_topics([topic])
+                admin.delete_topics(list(topics))
 
-        ask(self._new_admin, remove, f"the deletion of topic {topic!r}")
+        named = ", ".join(topics)
+        ask(self._new_admin, remove, f"the deletion of {named}")
         self._timeline.wait_until(
-            lambda: topic not in self._state.now().topics or None,
+            lambda: not set(topics) & set(self._state.now().topics) or None,
             timeout_s=_WAIT_S,
-            expected=f"the end of topic {topic}",
+            expected=f"the end of {named}",
         )
+
+    def delete_everything(self) -> None:
+        """Delete all topics that are not Kafka's own, and all consumer groups.
+
+        Raises
+        ------
+        WaitTimeoutError
+            Something was still there after 30 s, such as a group with members that are not the lab's.
+        """
+        if topics := [name for name in self._state.now().topics if not name.startswith("__")]:
+            self.delete(*topics)
+
+        def remove(admin: KafkaAdminClient) -> list[str]:
+            groups = [str(group["group_id"]) for group in admin.list_groups()]
+            answers: dict[str, str] = admin.delete_groups(groups) if groups else {}
+            for group, answer in answers.items():
+                if answer not in {"OK", "GroupIdNotFoundError"}:  # it is gone: an earlier answer was lost
+                    raise RuntimeError(f"group {group}: {answer}")  # it has members yet, or moves
+            return groups
+
+        for group in ask(self._new_admin, remove, "the deletion of the consumer groups"):
+            if group in self._state.now().groups:
+                self._timeline.append(GroupDeleted(group))
 
     def _wait_until_led(self, topic: str, partitions: int) -> None:
         def all_led() -> bool | None:

@@ -8,8 +8,9 @@ from kafka_lab.faults.disks import DiskFaults
 from kafka_lab.faults.fault import Register
 from kafka_lab.faults.links import LinkFaults
 from kafka_lab.faults.nodes import NodeFaults
+from kafka_lab.history import History
 from kafka_lab.progress import Report
-from kafka_lab.state import ClusterState, LiveState
+from kafka_lab.state import ClusterState
 from kafka_lab.timeline import Timeline
 
 __all__ = ["Faults"]
@@ -26,7 +27,7 @@ class Faults:
         Gets the faults; what the cluster does about them arrives there too.
     cluster : LocalCluster
         The cluster.
-    state : LiveState
+    state : History
         The state of ``timeline``.
     patience_s : float
         How long a node may take to come back: longer than a session lasts.
@@ -37,9 +38,7 @@ class Faults:
         The faults by what they break.
     """
 
-    def __init__(
-        self, timeline: Timeline, cluster: LocalCluster, state: LiveState, patience_s: float
-    ) -> None:
+    def __init__(self, timeline: Timeline, cluster: LocalCluster, state: History, patience_s: float) -> None:
         self._timeline = timeline
         self._cluster = cluster
         self._state = state
@@ -64,8 +63,8 @@ class Faults:
     def heal_all(self, report: Report) -> None:
         """Heal every link and disk, bring every node back, and wait until every ISR is full.
 
-        A broker that was the controller when it was paused can afterwards fail to take its followers back
-        into the ISR, for minutes (seen with Kafka 3.9.2): then it is restarted.
+        A leader that still waits for an earlier controller takes no follower back into the ISR, for
+        ``controller.socket.timeout.ms`` (30 s as shipped, 3 s in the lab's own profiles): it is restarted.
 
         Raises
         ------
@@ -74,7 +73,7 @@ class Faults:
         """
         self.links.heal_all()
         self.disks.heal_all()
-        for name, node in self._cluster.nodes.items():  # ZooKeeper comes first
+        for name, node in self._cluster.nodes.items():  # ZooKeepers and controllers come first
             report(f"Bringing {name} back", 0, 0)
             fault = self._register.at(name)
             if not node.process.running:

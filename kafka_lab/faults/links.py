@@ -126,7 +126,7 @@ class LinkFaults:
             It is such a pair.
         """
         roles = [node.role if (node := self._cluster.nodes.get(end)) else "client" for end in (a, b)]
-        if a == b or "broker" not in roles:
+        if a == b or "broker" not in roles or "controller" in roles:
             raise ConfigurationError(
                 f"there is no link between {a} and {b}: links go between two brokers, a broker and "
                 "ZooKeeper, a broker and a client"
