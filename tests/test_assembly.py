@@ -5,21 +5,20 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psutil
 import pytest
 
 from kafka_lab import Lab, assembly
 from kafka_lab.cluster import local
-from kafka_lab.cluster.distribution import cache_folder
+from kafka_lab.cluster.runs import Run
 from kafka_lab.errors import NodeStartError
 
 pytestmark = pytest.mark.jvm
 
 
 def java_processes() -> set[int]:
-    return {p.pid for p in psutil.process_iter(["name"]) if p.info["name"] == "java"}
+    return {p.pid for p in psutil.Process().children(recursive=True) if p.name() == "java"}
 
 
 @contextmanager
@@ -27,10 +26,6 @@ def nothing_new_runs() -> Iterator[None]:
     before = java_processes()
     yield
     assert java_processes() <= before
-
-
-def run_folders() -> set[Path]:
-    return set((cache_folder() / "runs").iterdir())
 
 
 def test_a_node_that_cannot_start_shows_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,11 +66,18 @@ def test_an_interrupted_start_leaves_nothing(monkeypatch: pytest.MonkeyPatch) ->
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = run_folders()
+    made: list[Run] = []
+
+    def make() -> Run:
+        made.append(Run())
+        return made[-1]
+
+    monkeypatch.setattr(local, "Run", make)
     monkeypatch.setattr(assembly, "_wait_until_acknowledged", interrupt)
     with nothing_new_runs(), pytest.raises(KeyboardInterrupt):
         Lab(brokers=1).start()
-    assert run_folders() == before
+    (run,) = made
+    assert not run.folder.exists()
 
 
 def test_memory_that_does_not_suffice(monkeypatch: pytest.MonkeyPatch) -> None:

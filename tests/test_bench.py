@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from kafka_lab import events as ev
-from kafka_lab.bench import Benchmark, Figure, bench, observation_delays_ms
+from kafka_lab.bench import Benchmark, Figure, bench, life, observation_delays_ms, work
 from kafka_lab.errors import ConfigurationError
 from kafka_lab.progress import silent
 from kafka_lab.timeline import Timeline
@@ -36,13 +37,30 @@ def test_an_events_delay_is_counted_from_the_brokers_own_line() -> None:
     assert observation_delays_ms(timeline, [log]) == [pytest.approx(20, abs=1.1), pytest.approx(30, abs=1.1)]
 
 
+def test_two_measurements_stand_side_by_side(tmp_path: Path) -> None:
+    earlier = Benchmark((Figure("stop", "s", (0.5,)), Figure("gone", "s", (1.0,))))
+    file = tmp_path / "earlier.json"
+    file.write_text(json.dumps(earlier.to_dict()))
+    now = Benchmark((Figure("stop", "s", (1.0,)), Figure("new", "s", (1.0,))))
+    assert now.compare(Benchmark.load(file)).rows == [("stop", "0.50 s", "1.00 s", "2.00")]
+
+
+def test_a_file_without_figures_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="expected what `kafka-lab bench --json` printed"):
+        Benchmark.load(tmp_path / "none.json")
+    (tmp_path / "other.json").write_text("[1]")
+    with pytest.raises(ConfigurationError, match="has no earlier figures"):
+        Benchmark.load(tmp_path / "other.json")
+
+
 def test_runs_are_bounded() -> None:
     with pytest.raises(ConfigurationError, match="1 to 20"):
         bench(silent, runs=0)
 
 
 @pytest.mark.jvm
-def test_everything_is_measured() -> None:
-    measured = bench(silent, runs=1)
-    assert len(measured.figures) == 8
-    assert all(figure.values for figure in measured.figures)
+def test_a_labs_life_and_work_are_measured() -> None:
+    figures = [*life(silent, 1, brokers=1, profile="fast"), *work(silent, 1)]
+    assert len(figures) == 7
+    assert all(value > 0 for figure in figures for value in figure.values)
+    assert "(1) (fast)" in figures[0].name

@@ -16,6 +16,7 @@ import pytest
 
 from kafka_lab.cluster.distribution import cache_folder
 from kafka_lab.events import BrokerLost, FaultStarted, LeaderChanged
+from kafka_lab.history import History
 from kafka_lab.timeline import Timeline
 from kafka_lab.views import topology_view
 
@@ -67,7 +68,7 @@ def test_it_succeeds_and_its_recording_tells_the_same(tmp_path: Path) -> None:
     assert lost is not None
     assert round(lost.at_s - killed.at_s, 3) == report["session_expired_s"]
     assert timeline.find(LeaderChanged, since=killed.seq, previous=killed.node) is not None
-    assert "ws2ms_chat-0" in topology_view(timeline).to_text()
+    assert "ws2ms_chat-0" in topology_view(timeline, History(timeline)).to_text()
 
 
 @pytest.mark.usefixtures("no_orphans")
@@ -82,8 +83,16 @@ def test_with_two_brokers_in_plain_lines() -> None:
 
 
 @pytest.mark.usefixtures("no_orphans")
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("after", ["", "Where it went", "kill -9", "The account"])
+@pytest.mark.parametrize(
+    ("after", "ending"),
+    [
+        ("", signal.SIGINT),
+        pytest.param("", signal.SIGTERM, marks=pytest.mark.soak),
+        pytest.param("Where it went", signal.SIGINT, marks=pytest.mark.soak),
+        ("kill -9", signal.SIGTERM),
+        pytest.param("The account", signal.SIGINT, marks=pytest.mark.soak),
+    ],
+)
 def test_an_interruption_at_any_moment_leaves_nothing(after: str, ending: signal.Signals) -> None:
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen([*COMMAND, "--keep"], stdout=subprocess.PIPE, text=True, env=environment) as demo:

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from kafka.errors import KafkaError
 
-from kafka_lab import BrokerLost, BrokerRegistered, IsrExpanded, Lab, LeaderChanged
+from kafka_lab import BrokerLost, BrokerRegistered, IsrExpanded, Lab, LeaderChanged, Replay
 from kafka_lab.cluster.local import LocalCluster
 from kafka_lab.errors import ClosedError, ConfigurationError, FaultError, WaitTimeoutError
 from kafka_lab.events import FaultEnded, FaultStarted, NodeExited, RecordRead
@@ -263,7 +263,7 @@ def test_an_interrupted_close_can_be_finished(monkeypatch: pytest.MonkeyPatch) -
     pids = [node.pid for node in lab.state.nodes.values()]
     folder = lab.data_folder("broker-1").parent
 
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -343,3 +343,27 @@ def test_closing_twice_and_closing_what_is_half_dead() -> None:
     lab.close()
     lab.close()
     assert not any(map(psutil.pid_exists, pids))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+def test_a_recording_on_a_full_disk_is_said_and_keeps_no_cluster() -> None:
+    lab = Lab(brokers=1, profile="fast").start()
+    lab.record("/dev/full")
+    folder = lab.data_folder("broker-1").parent
+    pids = [node.pid for node in lab.state.nodes.values()]
+    with pytest.raises(ExceptionGroup) as caught:
+        lab.close()
+    assert caught.group_contains(OSError, match="No space left")
+    assert not any(map(psutil.pid_exists, pids))
+    assert not folder.exists()
+    lab.close()
+
+
+def test_a_recording_goes_on_until_the_end(tmp_path: Path) -> None:
+    with Lab(brokers=1, profile="fast") as lab:
+        lab.record(tmp_path / "lesson.jsonl")
+        with pytest.raises(ConfigurationError, match="being recorded already"):
+            lab.record(tmp_path / "other.jsonl")
+        lab.create_topic("chat")
+    assert list(Replay(tmp_path / "lesson.jsonl").timeline) == list(lab.timeline)
+    lab.stop_recording()

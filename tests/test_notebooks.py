@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import psutil
 import pytest
-from nbclient import NotebookClient
 
 from kafka_lab.notebooks_folder import shipped_notebooks
 
 NOTEBOOKS = shipped_notebooks()
 MOST_LINES = 12
+MARK = "KAFKA_LAB_TEST_NOTEBOOKS"
+EXECUTE = """
+import pathlib, sys, nbclient, nbformat
+source, done = map(pathlib.Path, sys.argv[1:])
+notebook = nbformat.read(source, as_version=4)
+nbclient.NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(done.parent)}}).execute()
+nbformat.write(notebook, done)
+"""
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -29,25 +42,53 @@ def test_it_is_thin_and_clean(path: Path) -> None:
             assert "sleep" not in cell.source
 
 
-def test_their_numbers_have_no_gap() -> None:
-    assert [path.stem[:2] for path in NOTEBOOKS] == [f"{n:02}" for n in range(1, len(NOTEBOOKS) + 1)]
+def test_their_numbers_say_their_order() -> None:
+    numbers = [path.stem[:3] for path in NOTEBOOKS]
+    assert all(re.fullmatch(r"\d\d_", number) for number in numbers)
+    assert len(set(numbers)) == len(numbers)
+
+
+@pytest.fixture(scope="module")
+def executed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[Path, Future[Any]]]:
+    """The notebooks asked for, two at a time, the longest first: mostly they wait for their clusters."""
+    asked = [item.callspec.params["path"] for item in request.session.items if "test_it_runs[" in item.name]
+    with ThreadPoolExecutor(2) as pool:
+        longest_first = sorted(asked, key=lambda path: -path.stat().st_size)
+        yield {
+            path: pool.submit(execute, path, tmp_path_factory.mktemp("notebook")) for path in longest_first
+        }
+    assert left_behind() == []
+
+
+def left_behind() -> list[psutil.Process]:
+    """Return what was started by a notebook of this run and is still there."""
+    return [
+        p for p in psutil.process_iter(["environ"]) if (p.info["environ"] or {}).get(MARK) == str(os.getpid())
+    ]
+
+
+def execute(path: Path, folder: Path) -> Any:
+    """Execute a notebook, in a process of its own: Jupyter's packages warn."""
+    done = folder / path.name
+    command = [sys.executable, "-W", "ignore", "-c", EXECUTE, str(path), str(done)]
+    marked = {**os.environ, MARK: str(os.getpid())}  # what it starts inherits this
+    run = subprocess.run(command, capture_output=True, text=True, timeout=850, check=False, env=marked)
+    assert run.returncode == 0, run.stderr[-4000:]
+    return nbformat.read(done, as_version=4)
 
 
 @pytest.mark.jvm
 @pytest.mark.notebook
-@pytest.mark.filterwarnings("ignore")  # of Jupyter's own packages
+@pytest.mark.timeout(900)  # it can wait for others: two run at a time
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs(path: Path, tmp_path: Path) -> None:
-    before = {p.pid for p in psutil.process_iter(["name"]) if p.info["name"] == "java"}
-    notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=180, resources={"metadata": {"path": str(tmp_path)}})
-    client.execute()
+def test_it_runs(path: Path, executed: dict[Path, Future[Any]]) -> None:
+    notebook = executed[path].result()
     pictures = [data for data in outputs(notebook) if "image/svg+xml" in data]
     assert pictures
-    for data in pictures:
-        assert "alt=" in data["text/html"]
-        assert "application/vnd.jupyter.widget-view+json" in data
-    assert {p.pid for p in psutil.process_iter(["name"]) if p.info["name"] == "java"} <= before
+    assert all("alt=" in data["text/html"] for data in pictures)
+    assert any("application/vnd.jupyter.widget-view+json" in data for data in pictures)
 
 
 def outputs(notebook: Any) -> list[dict[str, Any]]:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import select
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from kafka_lab.background import end
+from kafka_lab.cluster.distribution import cache_folder
+from kafka_lab.control import Owner
+
+CACHE = str(cache_folder())
 README = Path(__file__).parent.parent / "README.md"
 
 pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(autouse=True)
+def _cache(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 - it moves HOME
+    """Let the projects use what this machine has downloaded."""
+    monkeypatch.setenv("KAFKA_LAB_CACHE", CACHE)
 
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
@@ -95,3 +108,72 @@ def test_what_the_fixtures_promise(pytester: pytest.Pytester) -> None:
     ])
     (recorded,) = (pytester.path / "timelines").iterdir()
     assert "test_a_broken_cluster_fails_loudly" in recorded.name
+
+
+@pytest.mark.jvm
+def test_the_other_clients_and_asyncio(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("""
+        import aiokafka
+        import confluent_kafka
+        import pytest
+
+        @pytest.mark.asyncio
+        async def test_aiokafka(kafka_cluster, kafka_topic):
+            servers = ",".join(kafka_cluster.bootstrap_servers)
+            async with aiokafka.AIOKafkaProducer(bootstrap_servers=servers) as producer:
+                sent = await producer.send_and_wait(kafka_topic, b"x", partition=0)
+            assert sent.offset == 0
+
+        @pytest.mark.kafka(mode="kraft")
+        def test_confluent(kafka_cluster, kafka_topic):
+            servers = ",".join(kafka_cluster.bootstrap_servers)
+            producer = confluent_kafka.Producer({"bootstrap.servers": servers})
+            producer.produce(kafka_topic, b"x")
+            assert producer.flush(20) == 0
+            assert len(kafka_cluster.read(kafka_topic)) == 1
+    """)
+    run(pytester, "--kafka-brokers", "1").assert_outcomes(passed=2)
+
+
+SPREAD = """
+    import os
+    import pytest
+
+    @pytest.mark.parametrize("number", range(4))
+    def test_it(kafka_cluster, kafka_topic, number):
+        with kafka_cluster.producer() as producer:
+            producer.send(kafka_topic, b"x").get(20)
+        with open("clusters", "a") as file:
+            print(kafka_cluster.data_folder("broker-1"), file=file)
+"""
+
+
+@pytest.mark.jvm
+@pytest.mark.parametrize(
+    ("options", "clusters"),
+    [pytest.param((), 2, marks=pytest.mark.soak), (("--kafka-shared",), 1)],
+    ids=["each", "shared"],
+)
+def test_workers_of_xdist(pytester: pytest.Pytester, options: tuple[str, ...], clusters: int) -> None:
+    pytester.makepyfile(SPREAD)
+    run(pytester, "-n", "2", "--kafka-brokers", "1", *options).assert_outcomes(passed=4)
+    used = {Path(line) for line in (pytester.path / "clusters").read_text().splitlines()}
+    assert len(used) == clusters
+    deadline = time.monotonic() + 20
+    while any(path.exists() for path in used) and time.monotonic() < deadline:  # shared: ends with the run
+        select.select([], [], [], 0.1)
+    assert not [path for path in used if path.exists()]
+
+
+@pytest.mark.jvm
+def test_a_kept_cluster_is_used_again_as_new(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(SPREAD)
+    try:
+        for _ in range(2):
+            run(pytester, "--kafka-keep", "--kafka-brokers", "1").assert_outcomes(passed=4)
+    finally:
+        folders = {Path(line).parent for line in (pytester.path / "clusters").read_text().splitlines()}
+        for folder in folders:
+            end(Owner(folder))
+    assert len(folders) == 1
+    assert not any(folder.exists() for folder in folders)

@@ -1,11 +1,7 @@
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from kafka_lab import events as ev
-from kafka_lab.state import ClusterState, LiveState, PartitionState
-from kafka_lab.timeline import Timeline
+from kafka_lab.state import ClusterState, PartitionState
 
 BROKERS = ("broker-1", "broker-2", "broker-10")
 
@@ -55,17 +51,6 @@ def test_a_deleted_topic_is_gone() -> None:
 
 def test_without_a_controller() -> None:
     assert ClusterState.after([*story(), ev.ControllerLost("broker-2")]).controller is None
-
-
-@given(st.integers(0, 12), st.integers(0, 12))
-def test_folding_in_pieces_is_folding_at_once(first: int, second: int) -> None:
-    timeline = Timeline()
-    live = LiveState(timeline)
-    for number, event in enumerate(story()):
-        timeline.append(event)
-        if number in {first, second}:
-            assert live.now() == ClusterState.after(timeline)
-    assert live.now() == ClusterState.after(timeline)
 
 
 def test_a_state_is_not_changed_by_what_follows() -> None:

@@ -22,13 +22,15 @@ pytestmark = pytest.mark.jvm
     [
         ["kill broker-1", "kill broker-2", "kill broker-3"],
         ["kill zookeeper-1", "kill broker-1", "pause broker-2"],
-        ["pause zookeeper-1", "kill broker-3"],
-        ["pause broker-1", "pause broker-2", "pause broker-3"],
+        pytest.param(["pause zookeeper-1", "kill broker-3"], marks=pytest.mark.soak),
+        pytest.param(["pause broker-1", "pause broker-2", "pause broker-3"], marks=pytest.mark.soak),
         ["kill broker-1", "stop broker-2", "kill broker-3", "stop zookeeper-1"],
         ["cut broker-1 zookeeper-1", "kill broker-1", "reset broker-2 zookeeper-1"],
         ["fail_disk broker-1", "cut broker-1 broker-2", "pause broker-2", "fail_disk broker-3"],
-        ["fail_disk broker-2", "kill broker-2", "kill zookeeper-1"],
-        ["pause broker-2", "fail_disk broker-2", "cut broker-2 broker-3"],
+        pytest.param(["fail_disk broker-2", "kill broker-2", "kill zookeeper-1"], marks=pytest.mark.soak),
+        pytest.param(
+            ["pause broker-2", "fail_disk broker-2", "cut broker-2 broker-3"], marks=pytest.mark.soak
+        ),
         ["pause zookeeper-1", "pause broker-1", "pause broker-2", "pause broker-3"],  # a laptop asleep
     ],
     ids=", ".join,
@@ -69,7 +71,9 @@ def break_something(lab: Lab, chance: random.Random, client_id: str) -> None:
         getattr(lab, act)(broker)
 
 
-@pytest.mark.parametrize("seed", [20261124, 11])
+@pytest.mark.parametrize(
+    "seed", [20261124, *(pytest.param(seed, marks=pytest.mark.soak) for seed in (11, 12, 13, 14))]
+)
 def test_a_random_walk_of_faults_loses_nothing_that_was_acknowledged(lab: Lab, topic: str, seed: int) -> None:
     """Under a steady stream; a seed that fails replays its faults."""
     chance = random.Random(seed)

@@ -18,10 +18,6 @@ def roles(lab: Lab, topic: str) -> tuple[int, str, str]:
     leader = partitions[partition].leader
     assert leader
     follower = next(name for name in lab.brokers if name not in {leader, controller})
-    # A broker keeps its connection to an earlier controller, and asks that one to change the ISR, for 30 s
-    # (controller.socket.timeout.ms); when it is lost, the broker looks for the present one.
-    with lab.reset(leader, follower):
-        pass
     return partition, leader, follower
 
 
