@@ -97,7 +97,7 @@ def _stored_per_s() -> float:
     request = SendMsgRequest(**example_request())
     assert (request.contentType, request.sessionType) == (OA_NOTIFICATION, NOTIFICATION)  # noqa: S101
     copies = [
-        Copy(f"user-{number % 5000}", to_message(request), "bench", 0, MESSAGES_TOPIC, number % 8, number)
+        Copy(f"user-{number % 5000}", to_message(request), "bench", MESSAGES_TOPIC, number % 8, number)
         for number in range(_ROWS)
     ]
     with TemporaryDirectory() as folder:

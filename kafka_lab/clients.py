@@ -107,11 +107,11 @@ class LabConsumer(KafkaConsumer):  # type: ignore[misc] # kafka-python has no ty
         """Return records as :meth:`kafka.KafkaConsumer.poll` does."""
         self._resume_join()
         batch: dict[Any, list[Any]] = super().poll(*args, **kwargs)
-        for where, records in batch.items():
-            for record in records:
-                self._lab_timeline.append(
-                    RecordRead(where.topic, where.partition, record.offset, reader=self._lab_name)
-                )
+        self._lab_timeline.extend(
+            RecordRead(where.topic, where.partition, record.offset, reader=self._lab_name)
+            for where, records in batch.items()
+            for record in records
+        )
         return batch
 
     def join(self) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any, Protocol
 
-from kafka_lab.errors import KafkaLabError, NotificationError
+from kafka_lab.errors import KafkaLabError
 from kafka_lab.events import (
     BrokerLost,
     ControllerElected,
@@ -25,12 +24,11 @@ from kafka_lab.openim.message import example_request
 from kafka_lab.openim.records import MESSAGES_TOPIC
 from kafka_lab.openim.service import OpenIM
 from kafka_lab.table import Table
-from kafka_lab.threads import Threads
 
 __all__ = ["Demonstration", "Report", "Teller", "times"]
 
 _EMPLOYEES = ("18712345678", "ada", "grace", "linus")
-_PAUSE_S = 0.1  # between two notifications to one employee
+_PER_S = 40.0  # notifications to all of them
 _FLOW = 12  # copies that are stored before the kill, and again after the failover
 _WAIT_S = 60.0
 
@@ -118,16 +116,16 @@ class Demonstration:
             openim = self._lab.openim()
         self._tell.say(f"gateway: {openim.url}  (documentation: {openim.url}/docs)")
         first, delivered = self._send_example(openim)
-        stream = _Stream(openim)
+        with self._tell.step(f"Keeping notifications flowing to {len(_EMPLOYEES)} employees"):
+            office = openim.office(*_EMPLOYEES, per_s=_PER_S)
         try:
-            with self._tell.step(f"Keeping notifications flowing to {len(_EMPLOYEES)} employees"):
-                stream.start()
+            with self._tell.step("Waiting until the first ones are stored"):
                 self._wait_for_flow(len(self._lab.timeline))
             killed, expired, elected = self._kill_leader(first)
             accepted, stored = self._send_again(openim, elected)
             in_sync_again_s = self._bring_back(killed.node, first)
         finally:
-            stream.close()
+            office.close()
         with self._tell.step("Waiting until everything that was accepted is stored"):
             account = openim.account(wait_s=_WAIT_S)
         return Report(
@@ -138,7 +136,7 @@ class Demonstration:
             stored_s=_between(killed, stored),
             in_sync_again_s=in_sync_again_s,
             delivered=delivered,
-            errors=stream.errors,
+            errors=tuple(office.errors),
             account=account,
         )
 
@@ -285,37 +283,6 @@ class Demonstration:
         self._lab.timeline.wait_until(
             flowing, timeout_s=_WAIT_S, expected=f"{_FLOW} stored copies", since=begin
         )
-
-
-class _Stream:
-    """Sends small notifications to several employees, to each one after another, until it is closed."""
-
-    def __init__(self, openim: OpenIM) -> None:
-        self._openim = openim
-        self._errors: list[str] = []
-        self._threads = Threads()
-
-    @property
-    def errors(self) -> tuple[str, ...]:
-        """What the senders were told other than success."""
-        return tuple(self._errors)
-
-    def start(self) -> None:
-        """Begin to send."""
-        self._threads.start({f"to-{user}": partial(self._send, user) for user in _EMPLOYEES})
-
-    def close(self) -> None:
-        """Stop after the notifications on their way."""
-        self._threads.close()
-
-    def _send(self, user: str) -> None:
-        number = 0
-        while not self._threads.closing.wait(_PAUSE_S):
-            number += 1
-            try:
-                self._openim.send(user, f"Notice number {number}", senderNickname="Canteen")
-            except NotificationError as error:
-                self._errors.append(f"{user}, number {number}: {error}")
 
 
 def _between(before: Event, after: Event) -> float:

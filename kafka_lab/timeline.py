@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -91,15 +91,27 @@ class Timeline:
         at_s : float, optional
             When it was noticed, in seconds, if that was not just now; never before the last one's time.
         """
+        stamped = self._add((event,), at_s)
+        return stamped[0] if stamped else event
+
+    def extend(self, events: Iterable[Event]) -> None:
+        """Add facts that were noticed at once: who waits for one, or follows, is told once."""
+        self._add(tuple(events), None)
+
+    def _add(self, events: Sequence[E], at_s: float | None) -> list[E]:
+        """Stamp and add events, and return them; none after the end."""
         with self._lock:
-            if self.ended:
-                return event
+            if self.ended or not events:
+                return []
             last_s = self._events[-1].at_s if self._events else 0.0
             now_s = round(self.now_s(), 6) if at_s is None else max(at_s, last_s)
-            stamped = dataclasses.replace(event, seq=len(self._events), at_s=now_s)
-            self._events.append(stamped)
+            stamped = [
+                dataclasses.replace(event, seq=seq, at_s=now_s)
+                for seq, event in enumerate(events, len(self._events))
+            ]
+            self._events += stamped
             if self._file is not None:
-                self._write(_line(stamped))
+                self._write("".join(map(_line, stamped)))
             followers = tuple(self._followers)
             self._grown.notify_all()
         for follower in followers:

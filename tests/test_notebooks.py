@@ -18,6 +18,7 @@ import pytest
 from kafka_lab.notebooks_folder import shipped_notebooks
 
 NOTEBOOKS = shipped_notebooks()
+WITHOUT_VIEWS = ("11_offsets_and_the_log", "12_the_textbook_on_trial")
 MOST_LINES = 12
 MARK = "KAFKA_LAB_TEST_NOTEBOOKS"
 EXECUTE = """
@@ -84,11 +85,12 @@ def execute(path: Path, folder: Path) -> Any:
 @pytest.mark.timeout(900)  # it can wait for others: two run at a time
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs(path: Path, executed: dict[Path, Future[Any]]) -> None:
-    notebook = executed[path].result()
-    pictures = [data for data in outputs(notebook) if "image/svg+xml" in data]
+    shown = outputs(executed[path].result())
+    pictures = [data["text/html"] for data in shown if "<img" in data.get("text/html", "")]
     assert pictures
-    assert all("alt=" in data["text/html"] for data in pictures)
-    assert any("application/vnd.jupyter.widget-view+json" in data for data in pictures)
+    assert all("alt=" in picture for picture in pictures)
+    live = any("application/vnd.jupyter.widget-view+json" in data for data in shown)
+    assert live or path.stem in WITHOUT_VIEWS
 
 
 def outputs(notebook: Any) -> list[dict[str, Any]]:

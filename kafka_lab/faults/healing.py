@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kafka_lab.cluster.config import HOST
 from kafka_lab.cluster.local import LocalCluster
 from kafka_lab.errors import FaultError, WaitTimeoutError
 from kafka_lab.faults.disks import DiskFaults
@@ -9,9 +10,11 @@ from kafka_lab.faults.fault import Register
 from kafka_lab.faults.links import LinkFaults
 from kafka_lab.faults.nodes import NodeFaults
 from kafka_lab.history import History
+from kafka_lab.observe.direct import metadata_of, name_of
 from kafka_lab.progress import Report
 from kafka_lab.state import ClusterState
 from kafka_lab.timeline import Timeline
+from kafka_lab.waiting import wait_until
 
 __all__ = ["Faults"]
 
@@ -90,13 +93,37 @@ class Faults:
             self._wait_until_whole(report, self._patience_s)
 
     def _wait_until_whole(self, report: Report, timeout_s: float) -> None:
-        """Wait until every broker is registered and every replica in sync.
+        """Wait until every broker is registered, every replica in sync, and clients are told of them all.
+
+        Sessions that ZooKeeper took with it can still expire when it is back: that is seen by the last.
 
         Raises
         ------
         WaitTimeoutError
             That was not so in time.
         """
+        self._wait_until_in_sync(report, timeout_s)
+        report("Waiting until every broker tells of all others", 0, 0)
+        wait_until(
+            lambda: None if self._ignorant() else True,
+            timeout_s=timeout_s,
+            expected="metadata that list all brokers",
+            last_seen=lambda: f"{', '.join(self._ignorant())} do not list all",
+        )
+        self._wait_until_in_sync(report, timeout_s)
+
+    def _ignorant(self) -> list[str]:
+        """Return the brokers that do not tell their clients of all brokers."""
+        state = self._state.now()
+        everybody = set(state.brokers)
+
+        def told(name: str) -> set[str | None]:
+            metadata = metadata_of(HOST, state.nodes[name].port)
+            return {name_of(broker.node_id) for broker in metadata.brokers} if metadata else set()
+
+        return [name for name in state.brokers if not everybody <= told(name)]
+
+    def _wait_until_in_sync(self, report: Report, timeout_s: float) -> None:
 
         def whole() -> bool | None:
             state = self._state.now()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from collections import defaultdict
 from contextlib import suppress
-from typing import Any
 
 from starlette.websockets import WebSocket
 
@@ -58,11 +56,10 @@ class Hub:
         with self._lock:
             return {user: len(sockets) for user, sockets in self._sockets.items()}
 
-    def push(self, user: str, message: dict[str, Any]) -> bool:
-        """Send a message to a user's sockets; return False if there is none."""
+    def push(self, user: str, text: str) -> bool:
+        """Send a text to a user's sockets; return False if there is none."""
         with self._lock:
             sockets = tuple(self._sockets.get(user, ()))
-        text = json.dumps(message, ensure_ascii=False)
         reached = False
         for socket in sockets:
             try:

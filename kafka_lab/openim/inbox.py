@@ -9,7 +9,7 @@ import json
 import sqlite3
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,10 +194,10 @@ class Inbox:
             last = (
                 self._last_seqs_in(database, {copy.user for copy in copies}) if self._atomic else read_before
             )
-            there = self._there(database, copies)
+            there = self._found(database, "message", "seq", [_key(copy) for copy in copies])
             stored, rows = [], []
             for copy in copies:
-                key = (copy.user, copy.message.clientMsgID)
+                key = _key(copy)
                 if key in there:
                     stored.append(Stored(there[key], redelivered=True))
                     continue
@@ -220,7 +220,7 @@ class Inbox:
         sqlite3.Error
             Nothing was stored.
         """
-        rows = [(copy.user, copy.seq, copy.message.clientMsgID) for copy in copies]
+        rows = [(copy.user, copy.message.seq, copy.message.clientMsgID) for copy in copies]
         with self._transaction() as database:
             database.executemany("INSERT OR IGNORE INTO history VALUES (?, ?, ?)", rows)
 
@@ -240,23 +240,25 @@ class Inbox:
         with self._transaction() as database:
             database.executemany("INSERT OR IGNORE INTO chat_log VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def is_pushed(self, user: str, clientMsgID: str) -> bool:  # noqa: N803 - OpenIM's spelling
-        """Return whether a user was told of a message."""
-        return bool(
-            self._select("SELECT 1 FROM pushed WHERE user = ? AND clientMsgID = ?", user, clientMsgID)
-        )
+    def pushed(self, told: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Return of pairs of user and clientMsgID those of which the user was told."""
+        with self._lock:
+            return set(self._found(self._database, "pushed", "0", told))
 
-    def note_push(self, user: str, clientMsgID: str, offline: OfflinePush | None) -> None:  # noqa: N803
-        """Note that a user was told of a message, and how, if nobody was online.
+    def note_pushes(self, told: Mapping[tuple[str, str], OfflinePush | None]) -> None:
+        """Note of pairs of user and clientMsgID that the user was told, and how, where nobody was online.
 
         Raises
         ------
         sqlite3.Error
             Nothing was noted.
         """
-        told = (offline.title, offline.description) if offline else (None, None)
+        rows = [
+            (*key, offline.title, offline.description) if offline else (*key, None, None)
+            for key, offline in told.items()
+        ]
         with self._transaction() as database:
-            database.execute("INSERT OR IGNORE INTO pushed VALUES (?, ?, ?, ?)", (user, clientMsgID, *told))
+            database.executemany("INSERT OR IGNORE INTO pushed VALUES (?, ?, ?, ?)", rows)
 
     # What clients ask ----------------------------------------------------------------------------
 
@@ -380,17 +382,20 @@ class Inbox:
         return found
 
     @staticmethod
-    def _there(database: sqlite3.Connection, copies: Sequence[Copy]) -> dict[tuple[str, str], int]:
-        """Return the seqs of those that are stored already."""
-        there: dict[tuple[str, str], int] = {}
-        for some in _chunks([(copy.user, copy.message.clientMsgID) for copy in copies]):
+    def _found(
+        database: sqlite3.Connection, table: str, value: str, keys: Collection[tuple[str, str]]
+    ) -> dict[tuple[str, str], int]:
+        """Return of pairs of user and clientMsgID those that a table has, and what it has of them."""
+        found: dict[tuple[str, str], int] = {}
+        for some in _chunks(list(keys)):
             marks = ", ".join(["(?, ?)"] * len(some))
             query = (
-                f"SELECT user, clientMsgID, seq FROM message WHERE (user, clientMsgID) IN (VALUES {marks})"  # noqa: S608
+                f"SELECT user, clientMsgID, {value} FROM {table} "  # noqa: S608 - both are our words
+                f"WHERE (user, clientMsgID) IN (VALUES {marks})"
             )
-            values = [value for pair in some for value in pair]
-            there.update({(user, name): seq for user, name, seq in database.execute(query, values)})
-        return there
+            parameters = [part for key in some for part in key]
+            found.update({(user, name): each for user, name, each in database.execute(query, parameters)})
+        return found
 
     @staticmethod
     def _note_progress(database: sqlite3.Connection, copies: Sequence[Copy]) -> None:
@@ -417,6 +422,10 @@ def conversation_id(user: str, message: MsgData) -> str:
     return f"single_{peer}"
 
 
+def _key(copy: Copy) -> tuple[str, str]:
+    return copy.user, copy.message.clientMsgID
+
+
 def _row(copy: Copy, seq: int) -> tuple[object, ...]:
     counts = copy.message.option("unreadCount") and copy.user != copy.message.sendID
     return (
@@ -425,7 +434,7 @@ def _row(copy: Copy, seq: int) -> tuple[object, ...]:
         copy.message.clientMsgID,
         conversation_id(copy.user, copy.message),
         int(counts),
-        copy.message.model_dump_json(),
+        copy.message.model_copy(update={"seq": seq}).model_dump_json(),
     )
 
 

@@ -38,6 +38,7 @@ required fields have a star. """ + "; ".join(
     for number, kind in CONTENT_TYPES.items()
 )
 Int32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
+Int64 = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 NotEmpty = Annotated[str, Field(min_length=1)]
 
 
@@ -109,11 +110,12 @@ class MsgData(BaseModel):
     senderPlatformID: int  # noqa: N815
     senderNickname: str  # noqa: N815
     senderFaceURL: str  # noqa: N815
-    sessionType: int  # noqa: N815
-    msgFrom: int  # noqa: N815
-    contentType: int  # noqa: N815
+    sessionType: Int32  # noqa: N815
+    msgFrom: Int32  # noqa: N815
+    contentType: Int32  # noqa: N815
     content: str
-    sendTime: int = Field(description="Milliseconds since 1970.")  # noqa: N815
+    seq: Int64 = Field(default=0, description="Its number in the inbox; 0 before one is allotted.")
+    sendTime: Int64 = Field(description="Milliseconds since 1970.")  # noqa: N815
     options: dict[str, bool] = Field(description="An absent key means true.")
     offlinePushInfo: OfflinePushInfo | None  # noqa: N815
 

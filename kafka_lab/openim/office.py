@@ -1,9 +1,10 @@
-"""An office that never stops: notifications to a few people, one after the other, in a thread."""
+"""An office that never stops: notifications to a few people, to each one after the other."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 
 from kafka_lab.errors import ClosedError, NotificationError
@@ -13,7 +14,9 @@ __all__ = ["Office"]
 
 
 class Office:
-    """Sends ``notice 1``, ``notice 2`` ... to people in turn until it is closed; made by ``openim.office()``.
+    """Sends each person ``notice 1``, ``notice 2`` ... until it is closed; made by ``openim.office()``.
+
+    A thread for each: who waits for a dead leader's successor does not keep the others waiting.
 
     Parameters
     ----------
@@ -22,45 +25,49 @@ class Office:
     people : sequence of str
         To whom.
     per_s : float
-        How many a second, at most: each waits for its answer.
+        How many a second to all together, at most: each waits for the answer to the one before.
 
     Attributes
     ----------
     answers : collections.Counter
         How many were ``"accepted"``, or failed, by the error's class.
+    errors : list of str
+        What it was told other than success.
     """
 
     def __init__(self, send: Callable[..., object], people: Sequence[str], per_s: float) -> None:
         self.answers: Counter[str] = Counter()
         self._send = send
         self._people = people
-        self._every_s = 1 / per_s
+        self._per_s = per_s
+        self.errors: list[str] = []
         self._threads = Threads()
 
     def start(self) -> None:
-        """Begin, in a thread."""
-        self._threads.start({"office": self._work})
+        """Begin."""
+        self._threads.start({f"office-{person}": partial(self._notify, person) for person in self._people})
 
     def close(self) -> None:
-        """End it after the notification in hand."""
+        """End it after the notifications in hand."""
         self._threads.close()
 
     def __repr__(self) -> str:
-        condition = "closed" if self._threads.closing.is_set() else f"{1 / self._every_s:g} a second"
+        condition = "closed" if self._threads.closing.is_set() else f"{self._per_s:g} a second"
         said = (
             ", ".join(f"{number} {answer}" for answer, number in self.answers.items()) or "nothing sent yet"
         )
         return f"<Office for {', '.join(self._people)}: {condition}, {said}>"
 
-    def _work(self) -> None:
+    def _notify(self, person: str) -> None:
+        every_s = len(self._people) / self._per_s
         for number in count(1):
-            if self._threads.closing.wait(self._every_s):
+            if self._threads.closing.wait(every_s):
                 return
-            person = self._people[number % len(self._people)]
             try:
                 self._send(person, f"notice {number}")
             except NotificationError as error:
                 self.answers[type(error).__name__] += 1
+                self.errors.append(f"{person}, notice {number}: {error}")
             except ClosedError:  # OpenIM was closed first
                 return
             else:

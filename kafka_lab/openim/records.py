@@ -6,11 +6,10 @@ place of protobuf, so that a learner can read a record.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from kafka_lab.openim.content import preview
 from kafka_lab.openim.message import MsgData
@@ -48,6 +47,19 @@ class StrangeRecordError(ValueError):
     """A record is not one of the pipeline's."""
 
 
+class _MsgDataToMQ(BaseModel):
+    """The value of a record of ``ws2ms_chat``."""
+
+    operationID: str = ""  # noqa: N815 - OpenIM's spelling
+    msgData: MsgData  # noqa: N815
+
+
+class _PushMsgDataToMQ(_MsgDataToMQ):
+    """The value of a record of ``ms2ps_chat`` or ``msg_to_mongo``."""
+
+    pushToUserID: str  # noqa: N815 - OpenIM's spelling
+
+
 @dataclass(frozen=True)
 class Copy:
     """One copy of a message on its way to one inbox, and the record that carries it.
@@ -60,8 +72,6 @@ class Copy:
         The message.
     operation_id : str
         The request's trace ID.
-    seq : int
-        Its number in the inbox; 0 before one is allotted.
     topic, partition, offset
         The record.
     """
@@ -69,7 +79,6 @@ class Copy:
     user: str
     message: MsgData
     operation_id: str
-    seq: int
     topic: str
     partition: int
     offset: int
@@ -77,13 +86,14 @@ class Copy:
 
 def message_value(operation_id: str, message: MsgData) -> bytes:
     """Return the value of a record of ``ws2ms_chat``: OpenIM's MsgDataToMQ."""
-    return _json({"operationID": operation_id, "msgData": message.model_dump()})
+    return _MsgDataToMQ(operationID=operation_id, msgData=message).model_dump_json().encode()
 
 
 def push_value(copy: Copy, seq: int) -> bytes:
     """Return the value of a record of ``ms2ps_chat`` or ``msg_to_mongo``: PushMsgDataToMQ with its seq."""
-    data = {**copy.message.model_dump(), "seq": seq}
-    return _json({"operationID": copy.operation_id, "msgData": data, "pushToUserID": copy.user})
+    message = copy.message.model_copy(update={"seq": seq})
+    value = _PushMsgDataToMQ(operationID=copy.operation_id, msgData=message, pushToUserID=copy.user)
+    return value.model_dump_json().encode()
 
 
 def copy_of(record: Any) -> Copy:  # noqa: ANN401 - kafka-python has no types
@@ -95,29 +105,17 @@ def copy_of(record: Any) -> Copy:  # noqa: ANN401 - kafka-python has no types
         It is not one of ours.
     """
     try:
-        value = json.loads(record.value)
-        data = value["msgData"]
-        message = MsgData.model_validate(data)
+        value = _MsgDataToMQ.model_validate_json(record.value)
         copy = Copy(
             user=record.key.decode(),
-            message=message,
-            operation_id=str(value.get("operationID", "")),
-            seq=int(data.get("seq", 0)),
+            message=value.msgData,
+            operation_id=value.operationID,
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
         )
-        push_value(copy, copy.seq)  # half a surrogate pair cannot be written again
-        "".join(preview(message.contentType, message.content)).encode()
-        numbers = (copy.seq, message.sendTime, message.sessionType, message.contentType)
-        for number in numbers:
-            number.to_bytes(8, signed=True)  # SQLite takes no larger one
+        # What a list shows of it is JSON in JSON: it may be none, or hold half a surrogate pair.
+        "".join(preview(copy.message.contentType, copy.message.content)).encode()
         return copy
-    except (
-        ValidationError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError,
-    ) as error:  # fmt: skip
+    except (ValidationError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise StrangeRecordError(f"{type(error).__name__}: {str(error)[:200]}") from error
-
-
-def _json(data: dict[str, object]) -> bytes:
-    return json.dumps(data, ensure_ascii=False).encode()

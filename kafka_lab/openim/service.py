@@ -534,14 +534,14 @@ class OpenIM:
         ]
 
     def office(self, *people: str, per_s: float = 5.0) -> Office:
-        """Notify people in turn from now on, in a thread; ``close()`` ends it, as OpenIM's does.
+        """Notify people from now on, each in turn; ``close()`` ends it, as OpenIM's does.
 
         Parameters
         ----------
         *people : str
             To whom.
         per_s : float, default 5
-            How many a second, 200 at most.
+            How many a second to all together, 200 at most.
 
         Raises
         ------
@@ -555,7 +555,7 @@ class OpenIM:
             raise ConfigurationError(f"people is {people}; expected user IDs")
         if not 0 < per_s <= _MOST_PER_S:
             raise ConfigurationError(f"per_s is {per_s}; expected above 0, at most {_MOST_PER_S}")
-        office = Office(self.send, people, per_s)
+        office = Office(self.send, tuple(dict.fromkeys(people)), per_s)
         self._closers.add(office.close)
         office.start()
         return office

@@ -45,18 +45,18 @@ class History:
         kept = [copy for copy in copies if copy.message.stored]
         stored = self._inbox.store(kept)
         seqs = {id(copy): done.seq for copy, done in zip(kept, stored, strict=True)}
-        for copy, done in zip(kept, stored, strict=True):
-            self._timeline.append(
-                NotificationStored(
-                    copy.message.clientMsgID,
-                    user=copy.user,
-                    seq_in_inbox=done.seq,
-                    topic=copy.topic,
-                    partition=copy.partition,
-                    offset=copy.offset,
-                    redelivered=done.redelivered,
-                )
+        self._timeline.extend(
+            NotificationStored(
+                copy.message.clientMsgID,
+                user=copy.user,
+                seq_in_inbox=done.seq,
+                topic=copy.topic,
+                partition=copy.partition,
+                offset=copy.offset,
+                redelivered=done.redelivered,
             )
+            for copy, done in zip(kept, stored, strict=True)
+        )
         futures = []
         for copy in copies:
             seq, key = seqs.get(id(copy), 0), copy.user.encode()
@@ -93,27 +93,31 @@ class Push:
         self._timeline = timeline
         self._members = members
 
+        self._not_noted: dict[tuple[str, str], OfflinePush | None] = {}  # told, while the file was locked
+
     def __call__(self, copies: Sequence[Copy]) -> None:
         """Push a batch."""
-        for copy in copies:
-            for user in self._users(copy):
-                if not self._inbox.is_pushed(user, copy.message.clientMsgID):
-                    self._push(user, copy)
+        wanted = {(user, copy.message.clientMsgID): copy for copy in copies for user in self._users(copy)}
+        told = self._inbox.pushed(wanted) | self._not_noted.keys()
+        for key, copy in wanted.items():
+            if key not in told:
+                self._push(key, copy)
+        self._inbox.note_pushes(self._not_noted)
+        noted, self._not_noted = self._not_noted, {}
+        self._timeline.extend(
+            NotificationPushed(message, user=user, how="offline" if offline else "online")
+            for (user, message), offline in noted.items()
+        )
 
     def _users(self, copy: Copy) -> Sequence[str]:
         return self._members(copy.user) if copy.message.sessionType == SUPER_GROUP_CHAT else (copy.user,)
 
-    def _push(self, user: str, copy: Copy) -> None:
-        message = copy.message
-        push = None
-        how = "online"
-        if not self._hub.push(user, {**message.model_dump(), "seq": copy.seq}):
-            if user == message.sendID or not message.option("offlinePush"):
-                return
-            how = "offline"
+    def _push(self, key: tuple[str, str], copy: Copy) -> None:
+        user, message = key[0], copy.message
+        if self._hub.push(user, message.model_dump_json()):
+            self._not_noted[key] = None
+        elif user != message.sendID and message.option("offlinePush"):
             title, text = preview(message.contentType, message.content)
             info = message.offlinePushInfo
             said = (info.title if info else "") or title or _STOCK_TITLE
-            push = OfflinePush(user, message.clientMsgID, said, (info.desc if info else "") or text)
-        self._inbox.note_push(user, message.clientMsgID, push)
-        self._timeline.append(NotificationPushed(message.clientMsgID, user=user, how=how))
+            self._not_noted[key] = OfflinePush(*key, said, (info.desc if info else "") or text)

@@ -43,7 +43,7 @@ def inbox(tmp_path: Path) -> Iterator[Inbox]:
     inbox = Inbox(tmp_path / "inbox.sqlite")
     message = to_message(SendMsgRequest(**request()))
     inbox.store([
-        Copy("ada", message.model_copy(update={"clientMsgID": f"m{n}"}), "op", 0, "t", 0, n) for n in range(7)
+        Copy("ada", message.model_copy(update={"clientMsgID": f"m{n}"}), "op", "t", 0, n) for n in range(7)
     ])
     yield inbox
     inbox.close()

@@ -4,7 +4,6 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +27,7 @@ def message(**changes: object) -> MsgData:
 
 
 def copy(user: str | None, message: MsgData, offset: int = 0) -> Copy:
-    return Copy(user, message, "op", 0, "ws2ms_chat", 0, offset)  # type: ignore[arg-type] # None is a mistake
+    return Copy(user, message, "op", "ws2ms_chat", 0, offset)  # type: ignore[arg-type] # None is a mistake
 
 
 def test_a_notification_shows_its_own_name_title_and_text(inbox: Inbox) -> None:
@@ -156,16 +155,15 @@ def test_chat_log_history_and_pushes_are_kept_once(inbox: Inbox) -> None:
     unlogged = message(isOnlineOnly=True)
     inbox.keep_chat_log([copy("ada", sent), copy("ben", sent), copy("ada", unlogged)])
     assert inbox.chat_log() == 1
-    numbered = replace(copy("ada", sent), seq=4)
+    numbered = copy("ada", sent.model_copy(update={"seq": 4}))
     inbox.keep_history([numbered])
     inbox.keep_history([numbered])
     assert inbox.history("ada") == {4: sent.clientMsgID}
-    assert not inbox.is_pushed("ada", "m1")
-    inbox.note_push("ada", "m1", OfflinePush("ada", "m1", "title", "text"))
-    inbox.note_push("ada", "m1", None)
-    inbox.note_push("ben", "m1", None)
-    assert inbox.is_pushed("ada", "m1")
-    assert inbox.is_pushed("ben", "m1")
+    keys = [("ada", "m1"), ("ben", "m1"), ("ada", "m2")]
+    assert inbox.pushed(keys) == set()
+    inbox.note_pushes({keys[0]: OfflinePush("ada", "m1", "title", "text")})
+    inbox.note_pushes({keys[0]: None, keys[1]: None})
+    assert inbox.pushed(keys) == set(keys[:2])
     assert inbox.offline_pushes("ada") == [OfflinePush("ada", "m1", "title", "text")]
     assert inbox.offline_pushes("ben") == []
 
