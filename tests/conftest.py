@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, sync_playwright
 
 from kafka_lab import Lab
+from kafka_lab.openim.records import DEAD_LETTERS
+from kafka_lab.openim.service import GROUPS
 
 # The first example is slow on a fresh clone: hypothesis then builds its tables.
 settings.register_profile("kafka_lab", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -50,7 +52,8 @@ def running_lab() -> Iterator[Lab]:
 def lab(running_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     """The session's lab: three brokers, all up and connected before and after the test.
 
-    Clients that the test makes are closed after it: hundreds would ask for a dead broker in later tests.
+    Clients that the test makes are closed after it: hundreds would ask for a dead broker in later tests. Its
+    topics go too, but for OpenIM's.
     """
     with ExitStack() as clients:
 
@@ -66,6 +69,11 @@ def lab(running_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
         monkeypatch.setattr(running_lab, "consumer", closed_after_it(running_lab.consumer, autocommit=False))
         yield running_lab
         running_lab.heal_all()
+        # Hundreds of partitions would make each later election and each look slower.
+        kept = {*GROUPS.values(), DEAD_LETTERS}
+        old = [name for name in running_lab.state.topics if name not in kept and not name.startswith("__")]
+        for name in old:
+            running_lab.delete_topic(name)
 
 
 @pytest.fixture

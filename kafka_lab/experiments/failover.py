@@ -10,6 +10,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 from kafka.errors import KafkaError
 
@@ -34,6 +35,8 @@ from kafka_lab.views.plots import Plot, steps_plot
 from kafka_lab.views.scene import Scene
 
 __all__ = ["FailoverReport", "FailoverRun", "failover"]
+
+E = TypeVar("E", bound=Event)
 
 MOST_RUNS = 20
 STEPS = {
@@ -244,7 +247,7 @@ def failover(
 
 def _run(lab: Subject, topic: str, partition: int, act: Callable[[str], object]) -> FailoverRun:
     timeline = lab.timeline
-    _wait_for_acknowledgements(lab, topic, partition, len(timeline))
+    _wait_until_it_flows(lab, topic, partition, len(timeline))
     leader = lab.state.topics[topic][partition].leader or ""
     was_controller = leader == lab.state.controller
     begin = len(timeline)
@@ -254,14 +257,22 @@ def _run(lab: Subject, topic: str, partition: int, act: Callable[[str], object])
     elected = timeline.wait_for(
         LeaderChanged, since=begin, topic=topic, partition=partition, timeout_s=_WAIT_S
     )
-    first, stuck = _first_acknowledgement(lab, topic, partition, elected.seq)
-    read = timeline.wait_until(
-        lambda: _first_read(timeline.since(elected.seq), topic, partition, first.offset),
-        timeout_s=_WAIT_S,
-        expected=f"a record of {topic}-{partition} that is read",
-        since=elected.seq,
+    first, writer_stuck = _wait_or_heal(
+        lab,
+        lambda timeout_s: timeline.wait_for(
+            RecordAcknowledged, since=elected.seq, topic=topic, partition=partition, timeout_s=timeout_s
+        ),
     )
-    _wait_for_acknowledgements(lab, topic, partition, read.seq)
+    read, reader_stuck = _wait_or_heal(
+        lab,
+        lambda timeout_s: timeline.wait_until(
+            lambda: _first_read(timeline.since(elected.seq), topic, partition, first.offset),
+            timeout_s=timeout_s,
+            expected=f"a record of {topic}-{partition} that is read",
+            since=elected.seq,
+        ),
+    )
+    _wait_until_it_flows(lab, topic, partition, read.seq)
     process_gone = timeline.find(NodeExited, since=begin, node=leader)
     session_expired = timeline.find(BrokerLost, since=begin, node=leader)
     controller_elected = timeline.find(ControllerElected, since=begin)
@@ -287,23 +298,15 @@ def _run(lab: Subject, topic: str, partition: int, act: Callable[[str], object])
         read_s=elapsed(read),
         stall_of_others_s=stall_of_others_s,
         healed_s=round(timeline.now_s() - healing_s, 3),
-        stuck=stuck,
+        stuck=writer_stuck or reader_stuck,
     )
 
 
-def _first_acknowledgement(
-    lab: Subject, topic: str, partition: int, since: int
-) -> tuple[RecordAcknowledged, bool]:
-    """Return the first acknowledgement, and whether it took a healing to get one.
+def _wait_or_heal(lab: Subject, wait: Callable[[float], E]) -> tuple[E, bool]:
+    """Return what a wait returns, and whether it took a healing to get it.
 
     kafka-python asks the frozen leader for metadata again and again, sometimes for as long as it is frozen.
     """
-
-    def wait(timeout_s: float) -> RecordAcknowledged:
-        return lab.timeline.wait_for(
-            RecordAcknowledged, since=since, topic=topic, partition=partition, timeout_s=timeout_s
-        )
-
     try:
         return wait(_STUCK_S), False
     except WaitTimeoutError:
@@ -329,18 +332,23 @@ def _longest_pause(events: list[Event], topic: str, partition: int, begin_s: flo
     return round(max((b - a for t in times.values() for a, b in pairwise(t)), default=0.0), 3)
 
 
-def _wait_for_acknowledgements(lab: Subject, topic: str, partition: int, begin: int) -> None:
-    """Wait until the load flows on the partition."""
+def _wait_until_it_flows(lab: Subject, topic: str, partition: int, begin: int) -> None:
+    """Wait until the load flows on the partition, to its reader: who has no position yet finds no leader."""
 
     def flowing() -> bool | None:
+        events = lab.timeline.since(begin)
         acknowledged = [
             event
-            for event in lab.timeline.since(begin)
+            for event in events
             if isinstance(event, RecordAcknowledged) and (event.topic, event.partition) == (topic, partition)
         ]
-        return True if len(acknowledged) >= _SETTLE else None
+        if len(acknowledged) < _SETTLE:
+            return None
+        return True if _first_read(events, topic, partition, acknowledged[0].offset) else None
 
-    lab.timeline.wait_until(flowing, timeout_s=_WAIT_S, expected="acknowledgements", since=begin)
+    lab.timeline.wait_until(
+        flowing, timeout_s=_WAIT_S, expected=f"records of {topic}-{partition} that are read", since=begin
+    )
 
 
 class _Load:

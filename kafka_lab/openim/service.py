@@ -166,6 +166,7 @@ class OpenIM:
         self._workers: dict[str, Worker] = {}
         self._lock = threading.Lock()
         self._http: httpx.Client | None = None
+        self._began = len(timeline)
         self.url = ""
 
     def start(self) -> None:
@@ -561,12 +562,18 @@ class OpenIM:
         return office
 
     def account(self, wait_s: float = 0.0) -> Account:
-        """Return what was accepted, stored, lost or doubled; wait up to ``wait_s`` for what is on its way."""
+        """Return what this OpenIM accepted, stored, lost or doubled.
+
+        Parameters
+        ----------
+        wait_s : float, default 0
+            How long to wait for what is on its way, in seconds.
+        """
         deadline = time.monotonic() + wait_s
         pause = threading.Event()
         while True:
             begin = time.monotonic()
-            now = account(self._timeline)
+            now = account(self._timeline.since(self._began))
             if not now.missing or time.monotonic() > deadline:
                 return now
             cost_s = time.monotonic() - begin  # which the workers do without

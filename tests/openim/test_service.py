@@ -29,6 +29,13 @@ from .conftest import request
 pytestmark = pytest.mark.jvm
 
 
+@pytest.fixture(scope="module", autouse=True)
+def workers(running_lab: Lab) -> Iterator[None]:
+    """OpenIM's workers go on from test to test, and end with the last one."""
+    yield
+    running_lab.close_openim()
+
+
 @pytest.fixture
 def openim(lab: Lab) -> OpenIM:
     return lab.openim()
