@@ -12,7 +12,7 @@ from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError
 
 from kafka_lab.asking import ask
 from kafka_lab.errors import ConfigurationError
-from kafka_lab.events import GroupDeleted
+from kafka_lab.events import GroupDeleted, TopicDeleted
 from kafka_lab.history import History
 from kafka_lab.timeline import Timeline
 
@@ -70,11 +70,15 @@ class Topics:
             nonlocal asked_before
             try:
                 admin.create_topics({topic: description})
-            except TopicAlreadyExistsError:
-                if not asked_before:  # else the answer to the first time was lost
-                    raise
-            finally:
+            except TopicAlreadyExistsError as error:
+                if asked_before:  # the answer to the first time was lost
+                    return
+                if self._is_going(topic):
+                    raise RuntimeError(f"a broker still has {topic}, which was deleted") from error
+                raise
+            except BaseException:
                 asked_before = True
+                raise
 
         ask(self._new_admin, create, f"the creation of topic {topic!r}")
         self._wait_until_led(topic, partitions)
@@ -191,6 +195,11 @@ class Topics:
         for group in ask(self._new_admin, remove, "the deletion of the consumer groups"):
             if group in self._state.now().groups:
                 self._timeline.append(GroupDeleted(group))
+
+    def _is_going(self, topic: str) -> bool:
+        """Whether a topic was deleted, which brokers hear a moment after ZooKeeper's watches tell of it."""
+        deleted = self._timeline.find(TopicDeleted, topic=topic) is not None
+        return deleted and topic not in self._state.now().topics
 
     def _wait_until_led(self, topic: str, partitions: int) -> None:
         def all_led() -> bool | None:

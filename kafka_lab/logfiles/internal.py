@@ -86,13 +86,18 @@ class _Reader:
         return "" if length == -1 else self.take(length).decode()
 
     def compact_text(self) -> str:
-        """Read a text of a flexible version (KIP-482): its length and one more, as a varint, come first."""
-        length = shift = 0
+        """Read a text of a flexible version (KIP-482): its length and one more come first, as a varint."""
+        length = self.varint()
+        return self.take(length - 1).decode() if length else ""
+
+    def varint(self) -> int:
+        """Read an unsigned number of seven bits a byte, the lowest first."""
+        value = shift = 0
         while True:
             byte = self.number("B")
-            length |= (byte & 0x7F) << shift
+            value |= (byte & 0x7F) << shift
             if byte < 0x80:
-                return self.take(length - 1).decode() if length else ""
+                return value
             shift += 7
 
     def bytes_(self) -> bytes:
@@ -107,10 +112,34 @@ class _Reader:
         _StrangeError
             It has more elements than there are bytes.
         """
-        count = self.number("i")
+        return self._elements(self.number("i"), read)
+
+    def compact_many(self, read: Callable[[], Any]) -> list[Any]:
+        """Read an array of a flexible version.
+
+        Raises
+        ------
+        _StrangeError
+            It has more elements than there are bytes.
+        """
+        return self._elements(self.varint() - 1, read)
+
+    def _elements(self, count: int, read: Callable[[], Any]) -> list[Any]:
         if count > len(self._data):
             raise _StrangeError
         return [read() for _ in range(max(0, count))]
+
+    def skip_tagged(self) -> None:
+        """Pass over the tagged fields at the end of a structure of a flexible version.
+
+        Raises
+        ------
+        _StrangeError
+            There are more than bytes.
+        """
+        for _ in range(min(self.varint(), len(self._data))):
+            self.varint()
+            self.take(self.varint())
 
     def version(self, newest: int) -> int:
         """Read a version.
@@ -178,10 +207,19 @@ def _transaction_row(key: _Reader, value: _Reader | None) -> tuple[str, str, str
     name = key.text()
     if value is None:
         return "transaction", name, "gone (tombstone)"
-    value.version(0)
+    version = value.version(1)
     producer, epoch, _ = value.number("q"), value.number("h"), value.number("i")
     state = _STATES[value.number("b")]
-    topics = value.many(lambda: (value.text(), value.many(lambda: value.number("i"))))
+
+    def flexible() -> tuple[str, list[int]]:
+        topic = value.compact_text(), value.compact_many(lambda: value.number("i"))
+        value.skip_tagged()
+        return topic
+
+    if version >= 1:  # with transaction.version 2 of Kafka 4 (KIP-890)
+        topics = value.compact_many(flexible)
+    else:
+        topics = value.many(lambda: (value.text(), value.many(lambda: value.number("i"))))
     where = ", ".join(f"{topic}-{number}" for topic, numbers in topics for number in numbers)
     said = f"{state}, producer id {producer}, epoch {epoch}"
     return "transaction", name, f"{said}, partitions {where}" if where else said
