@@ -26,3 +26,14 @@ def test_an_offset_as_kafka_4_writes_it() -> None:
 def test_another_topic_or_no_key_is_none_of_ours() -> None:
     assert internal_row("chat", b"\x00\x01", b"") is None
     assert internal_row("__consumer_offsets", None, b"") is None
+
+
+def test_a_transaction_as_kafka_4_writes_it_with_transaction_version_2() -> None:
+    key = bytes.fromhex("000000066c6564676572")
+    value = bytes.fromhex(
+        "0001000000000000000000000000ea600102076c656467657203000000010000000000000001a2169239d4000001a2169239d4"
+        "0100080000000000000000"
+    )
+    assert internal_row("__transaction_state", key, value) == (
+        "transaction", "ledger", "Ongoing, producer id 0, epoch 0, partitions ledger-1, ledger-0",
+    )  # fmt: skip
