@@ -173,11 +173,7 @@ class OpenIM:
         """Open the inboxes, start one worker of each group, and the gateway."""
         self.inbox = Inbox(self._database, seq=self.options.seq)
         self._closers.add(self.inbox.close)
-        # Not idempotent: kafka-python 3.0.12's is stuck for good once a record of it has expired. What is
-        # handed on twice is recognised; one request at a time keeps the order.
-        self._forwarding = self._pipeline_producer(
-            "msg-transfer", enable_idempotence=False, max_in_flight_requests_per_connection=1
-        )
+        self._forwarding = self._pipeline_producer("msg-transfer")
         self._closers.add(self._close_workers)
         for group in GROUPS:
             self.start_worker(group)
@@ -346,9 +342,15 @@ class OpenIM:
             return Push(self.inbox, self._hub, self._timeline, lambda group: self._groups.get(group, ()))
         return self.inbox.keep_chat_log if group == r.CHAT_LOG_GROUP else self.inbox.keep_history
 
-    def _pipeline_producer(self, client_id: str, **settings: object) -> KafkaProducer:
+    def _pipeline_producer(self, client_id: str) -> KafkaProducer:
+        """Return a producer that goes on after an outage.
+
+        Not idempotent, as sarama's in OpenIM is not: kafka-python 3.0.12's is stuck for good once a record of
+        it has expired. What comes twice is recognised by the inbox; one request at a time keeps the order.
+        """
         own = {} if self.options.partitioner == "murmur2" else {"partitioner": SaramaHashPartitioner()}
-        producer = self._producer(client_id=client_id, linger_ms=_LINGER_MS, **own, **settings)
+        settings = {"enable_idempotence": False, "max_in_flight_requests_per_connection": 1, **own}
+        producer = self._producer(client_id=client_id, linger_ms=_LINGER_MS, **settings)
         self._closers.add(lambda: producer.close(timeout=2))
         return producer
 
