@@ -85,7 +85,7 @@ class FailoverRun:
     healed_s : float
         From the beginning of the healing until every ISR was full.
     stuck : bool
-        The producer did not find the new leader before the old one was healed.
+        The producer or the reader did not find the new leader before the old one was healed.
     """
 
     leader: str
@@ -134,7 +134,7 @@ class FailoverReport(Report):
                 figures = (statistics.median(values), min(values), max(values))
                 rows.append((what, *(f"{value:.2f} s" for value in figures), str(len(values))))
         if stuck := sum(run.stuck for run in self.runs):
-            rows.append(("the producer was stuck until the healing", "-", "-", "-", str(stuck)))
+            rows.append(("a client was stuck until the healing", "-", "-", "-", str(stuck)))
         return Table((f"{self.how} of the leader until ...", "median", "least", "most", "runs"), rows)
 
     def compare(self, other: FailoverReport, names: tuple[str, str] = ("this", "other")) -> Table:
