@@ -40,9 +40,10 @@ def message_layout(lab: Subject) -> Iterator[Check | Scene]:
     for record in log.records():
         first = max(offset for offset in beside if offset <= record.offset)
         beside[first] -= record.size + len(varint(record.size))
+    rest = ", ".join(map(str, sorted(set(beside.values()))))
     yield Check(
         f"what is of the same length, {HEADER_BYTES} bytes, is the header of a batch",
-        f"{len(beside)} batches for 3 messages; without their records they are {set(beside.values())} bytes",
+        f"{len(beside)} batches for 3 messages; without their records they are {rest} bytes",
         set(beside.values()) == {HEADER_BYTES},
     )
     yield log.scene()
