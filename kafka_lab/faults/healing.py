@@ -95,7 +95,8 @@ class Faults:
     def _wait_until_whole(self, report: Report, timeout_s: float) -> None:
         """Wait until every broker is registered, every replica in sync, and clients are told of them all.
 
-        Sessions that ZooKeeper took with it can still expire when it is back: that is seen by the last.
+        Sessions that ZooKeeper took with it can still expire when it is back, after the watches' first look:
+        so the replicas are looked at once more when all brokers are told of.
 
         Raises
         ------
@@ -124,6 +125,7 @@ class Faults:
         return [name for name in state.brokers if not everybody <= told(name)]
 
     def _wait_until_in_sync(self, report: Report, timeout_s: float) -> None:
+        """Wait until every broker is registered, there is a controller, and every replica is in sync."""
 
         def whole() -> bool | None:
             state = self._state.now()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode
 
@@ -82,12 +81,7 @@ class Device:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _listen(self) -> None:

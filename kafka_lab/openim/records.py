@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from kafka_lab.openim.content import preview
 from kafka_lab.openim.message import MsgData
@@ -117,5 +117,5 @@ def copy_of(record: Any) -> Copy:  # noqa: ANN401 - kafka-python has no types
         # What a list shows of it is JSON in JSON: it may be none, or hold half a surrogate pair.
         "".join(preview(copy.message.contentType, copy.message.content)).encode()
         return copy
-    except (ValidationError, ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:  # pydantic's is a ValueError
         raise StrangeRecordError(f"{type(error).__name__}: {str(error)[:200]}") from error

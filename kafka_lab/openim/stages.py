@@ -92,8 +92,8 @@ class Push:
         self._hub = hub
         self._timeline = timeline
         self._members = members
-
-        self._not_noted: dict[tuple[str, str], OfflinePush | None] = {}  # told, while the file was locked
+        # Pushes that are done; they stay here while the inbox's file is locked, so that none is done again.
+        self._not_noted: dict[tuple[str, str], OfflinePush | None] = {}
 
     def __call__(self, copies: Sequence[Copy]) -> None:
         """Push a batch."""
