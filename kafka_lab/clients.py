@@ -14,14 +14,13 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 
 from kafka_lab.closing import Closers
 from kafka_lab.errors import ConfigurationError, WaitTimeoutError
-from kafka_lab.events import RecordAcknowledged, RecordFailed, RecordRead
+from kafka_lab.events import RecordAcknowledged, RecordFailed, RecordRead, clipped
 from kafka_lab.timeline import Timeline
 
 __all__ = ["Clients", "LabConsumer", "LabProducer"]
 
 logging.getLogger("kafka").addHandler(logging.NullHandler())  # a broker that is down is no news here
 
-_TEXT = 120  # characters of a key or value that the timeline keeps
 _CLOSE_S = 2.0
 _READ_S = 30.0
 _POLL_MS = 1500
@@ -69,8 +68,8 @@ class LabProducer(KafkaProducer):  # type: ignore[misc] # kafka-python has no ty
                     offset=record.offset,
                     sender=self._lab_name,
                     number=number,
-                    key=_text(key),
-                    text=_text(value),
+                    key=clipped(key),
+                    text=clipped(value),
                     latency_s=round(time.monotonic() - sent_s, 6),
                 )
             )
@@ -224,8 +223,9 @@ class Clients:
         self._nodes = nodes
         self._timeline = timeline
         self.delivery_timeout_ms = delivery_timeout_ms
+        self.settings = settings or {}
         self._open = Closers()
-        self._numbers = itertools.count()
+        self.numbers = itertools.count()
         self._ids = itertools.count(1)
         self._settings = {
             # A failover lasts about two seconds here, so waiting longer than this before a retry is wasted.
@@ -236,7 +236,7 @@ class Clients:
             "request_timeout_ms": 5000,
             "bootstrap_timeout_ms": delivery_timeout_ms,
             "selector": _Selector,
-            **(settings or {}),
+            **self.settings,
         }
         self._producer_settings = {
             **self._settings,
@@ -248,7 +248,7 @@ class Clients:
     def producer(self, **settings: object) -> LabProducer:
         """Return a producer: idempotent, acks=all, unless ``settings`` (kafka-python's) say otherwise."""
         merged = self._merged({**self._producer_settings, "client_id": self._name("producer")}, settings)
-        producer = LabProducer(self._timeline, self._numbers, **merged)
+        producer = LabProducer(self._timeline, self.numbers, **merged)
         self._open.add(lambda: producer.close(timeout=_CLOSE_S))
         return producer
 
@@ -347,13 +347,3 @@ def offsets_partition(group_id: str, partitions: int) -> int:
     for high, low in zip(units[::2], units[1::2], strict=True):
         code = (31 * code + (high << 8 | low)) & 0xFFFFFFFF
     return (code & 0x7FFFFFFF) % partitions
-
-
-def _text(value: object) -> str | None:
-    """Return a key or value as text of bounded length, whatever it is; None stays None (a tombstone)."""
-    if value is None:
-        return None
-    if isinstance(value, bytes | bytearray | memoryview):
-        value = bytes(value[: 4 * _TEXT]).decode(errors="replace")
-    text = str(value)
-    return text if len(text) <= _TEXT else f"{text[: _TEXT - 1]}…"

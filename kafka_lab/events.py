@@ -66,17 +66,20 @@ __all__ = [
     "ZnodeDeleted",
     "ZooKeeperLost",
     "ZooKeeperSeen",
+    "clipped",
 ]
 
+_TEXT = 120  # characters of a key or value
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """A fact; subclasses say which.
 
     Attributes
     ----------
     seq : int
-        Its place in the timeline, from 0; -1 until a timeline has it.
+        Its place in the timeline, from 0; -1 until a timeline has it. It does not change after that.
     at_s : float
         When it was noticed: seconds of the monotonic clock since the timeline began.
     """
@@ -88,6 +91,14 @@ class Event:
     def subject(self) -> str:
         """What the event is about, by name: a node, a partition such as ``chat-3``, a message."""
         return ""
+
+    def stamped(self, seq: int, at_s: float) -> Self:
+        """Return the event with a place and a time: itself if it had none yet, else a copy."""
+        if self.seq >= 0:
+            return dataclasses.replace(self, seq=seq, at_s=at_s)
+        object.__setattr__(self, "seq", seq)  # a copy costs ten times as much, for each record that is sent
+        object.__setattr__(self, "at_s", at_s)
+        return self
 
     def to_dict(self) -> dict[str, Any]:
         """Return the event as plain JSON data, its class name under ``"event"``."""
@@ -111,7 +122,7 @@ class Event:
         return cls(**values)  # type: ignore[arg-type] # checked above
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NodeEvent(Event):
     """A fact about one node."""
 
@@ -123,7 +134,7 @@ class NodeEvent(Event):
         return self.node
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NodeStarted(NodeEvent):
     """A node's process was started. ``role`` is ``"zookeeper"``, ``"controller"`` or ``"broker"``.
 
@@ -135,7 +146,7 @@ class NodeStarted(NodeEvent):
     pid: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NodeExited(NodeEvent):
     """A node's process is gone; a negative ``exit_code`` is the signal that ended it."""
 
@@ -143,22 +154,22 @@ class NodeExited(NodeEvent):
     expected: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NodeRemoved(NodeEvent):
     """The node is no part of the cluster any more, and its data are gone."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BrokerRegistered(NodeEvent):
     """The broker's ephemeral znode ``/brokers/ids/N`` appeared; in KRaft: it is registered and unfenced."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BrokerLost(NodeEvent):
     """The broker's ephemeral znode is gone (KRaft: it is fenced): it left, or its session expired."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ControllerElected(NodeEvent):
     """A broker won the ephemeral znode ``/controller``, or a controller leads the KRaft quorum now.
 
@@ -168,22 +179,22 @@ class ControllerElected(NodeEvent):
     epoch: int = -1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ControllerLost(NodeEvent):
     """The controller's znode is gone, or the quorum has no leader: nobody elects leaders meanwhile."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ZooKeeperSeen(Event):
     """The lab's own session to ZooKeeper is up: from here its watches see everything."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ZooKeeperLost(Event):
     """The lab's own connection to ZooKeeper is gone: what happens now is noticed late or not at all."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ZnodeEvent(Event):
     """A fact about one of ZooKeeper's znodes, by its path."""
 
@@ -195,7 +206,7 @@ class ZnodeEvent(Event):
         return self.path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ZnodeChanged(ZnodeEvent):
     """A znode was made or written.
 
@@ -211,12 +222,12 @@ class ZnodeChanged(ZnodeEvent):
     session: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ZnodeDeleted(ZnodeEvent):
     """A znode is gone: somebody deleted it, or the session that kept it ended."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TopicEvent(Event):
     """A fact about one topic."""
 
@@ -228,17 +239,17 @@ class TopicEvent(Event):
         return self.topic
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TopicCreated(TopicEvent):
     """The topic's znode appeared."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TopicDeleted(TopicEvent):
     """The topic's znode is gone."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PartitionEvent(TopicEvent):
     """A fact about one partition."""
 
@@ -250,35 +261,35 @@ class PartitionEvent(TopicEvent):
         return f"{self.topic}-{self.partition}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ReplicasAssigned(PartitionEvent):
     """The partition's replicas, in assignment order: the first is the preferred leader."""
 
     replicas: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ElectionRequested(PartitionEvent):
     """Somebody asked for an election; ``kind`` is ``"preferred"`` or ``"unclean"``."""
 
     kind: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ReassignmentStarted(PartitionEvent):
     """Somebody asked for other replicas, ``replicas``."""
 
     replicas: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ReassignmentEnded(PartitionEvent):
     """The reassignment is over; ``replicas`` are those that the partition has now."""
 
     replicas: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LeaderChanged(PartitionEvent):
     """The partition has another leader; ``previous`` is the last that it had.
 
@@ -290,7 +301,7 @@ class LeaderChanged(PartitionEvent):
     leader_epoch: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LeaderLost(PartitionEvent):
     """The partition has no leader: until one of its replicas can lead."""
 
@@ -298,7 +309,7 @@ class LeaderLost(PartitionEvent):
     leader_epoch: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class IsrShrunk(PartitionEvent):
     """Replicas left the in-sync replicas; ``isr`` is what remains."""
 
@@ -307,7 +318,7 @@ class IsrShrunk(PartitionEvent):
     leader_epoch: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class IsrExpanded(PartitionEvent):
     """Replicas joined the in-sync replicas; ``isr`` is all of them now."""
 
@@ -316,7 +327,7 @@ class IsrExpanded(PartitionEvent):
     leader_epoch: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MetadataChanged(PartitionEvent):
     """A broker tells its clients something else than before: ``broker`` in its metadata response."""
 
@@ -326,14 +337,14 @@ class MetadataChanged(PartitionEvent):
     isr: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class HighWatermarkMoved(PartitionEvent):
     """The high watermark was seen at ``offset``: consumers read what is below."""
 
     offset: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ReplicaDistanceChanged(PartitionEvent):
     """A follower's log was seen to be ``behind_bytes`` shorter than its leader's (DescribeLogDirs)."""
 
@@ -341,19 +352,19 @@ class ReplicaDistanceChanged(PartitionEvent):
     behind_bytes: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PollsFailed(Event):
     """The lab's polls get no answer: groups and offsets are not seen; ``reason`` is the error's class."""
 
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PollsSucceeded(Event):
     """The lab's polls get answers again."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class GroupEvent(Event):
     """A fact about one consumer group."""
 
@@ -365,7 +376,7 @@ class GroupEvent(Event):
         return self.group
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class GroupChanged(GroupEvent):
     """A consumer group has another state, other members or other assignments.
 
@@ -384,31 +395,31 @@ class GroupChanged(GroupEvent):
     assignments: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class GroupDeleted(GroupEvent):
     """The coordinators know the group no longer."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MemberEvent(GroupEvent):
     """A fact about one member of a group that the lab runs; ``member`` is its client id."""
 
     member: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MemberStarted(MemberEvent):
     """A member has begun to read, as ``lab.group()`` asked for."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MemberEnded(MemberEvent):
     """A member reads no more; ``how``: ``"left"``, ``"killed"``, or the class of the error that ended it."""
 
     how: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PartitionsAssigned(MemberEvent):
     """A member has ``partitions``, such as ``"chat-0"``, from now on: all it has in this ``generation``."""
 
@@ -416,14 +427,14 @@ class PartitionsAssigned(MemberEvent):
     generation: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PartitionsRevoked(MemberEvent):
     """A member gives ``partitions`` back, before a rebalance."""
 
     partitions: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class OffsetCommitted(PartitionEvent):
     """A group was seen to have committed ``offset``: it goes on there."""
 
@@ -431,7 +442,7 @@ class OffsetCommitted(PartitionEvent):
     offset: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FaultStarted(NodeEvent):
     """Somebody broke something on purpose.
 
@@ -447,7 +458,7 @@ class FaultStarted(NodeEvent):
     peer: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FaultEnded(NodeEvent):
     """The fault is healed: the node serves again, the link is whole."""
 
@@ -455,7 +466,7 @@ class FaultEnded(NodeEvent):
     peer: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RecordEvent(PartitionEvent):
     """A fact about one record, which topic, partition and ``offset`` name."""
 
@@ -467,7 +478,7 @@ class RecordEvent(PartitionEvent):
         return f"{self.topic}-{self.partition}@{self.offset}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RecordAcknowledged(RecordEvent):
     """A producer of the lab got a record's acknowledgement.
 
@@ -490,7 +501,7 @@ class RecordAcknowledged(RecordEvent):
     latency_s: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RecordFailed(TopicEvent):
     """A producer of the lab gave a record up; ``error`` is the class of the client's error.
 
@@ -502,21 +513,21 @@ class RecordFailed(TopicEvent):
     error: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RecordRead(RecordEvent):
     """A consumer of the lab got a record; ``reader`` is its ``client_id``."""
 
     reader: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RecordRejected(RecordEvent):
     """A worker could not make sense of a record and left it out; ``reason`` is the error's class."""
 
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WorkerEvent(Event):
     """A fact about one worker of the pipeline."""
 
@@ -528,38 +539,38 @@ class WorkerEvent(Event):
         return self.worker
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WorkerStarted(WorkerEvent):
     """A worker has begun, as a member of its group."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WorkerStopped(WorkerEvent):
     """A worker has ended: in order, or ``killed``, with what it had in memory."""
 
     killed: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WorkerFailed(WorkerEvent):
     """A worker of the pipeline ended by an error, whose class is ``reason``; closing it raises the error."""
 
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WorkerStalled(WorkerEvent):
     """A worker cannot store and reads no further, such as when the disk is full; ``reason`` is the error."""
 
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WorkerResumed(WorkerEvent):
     """A worker that was stalled stores again."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NotificationEvent(Event):
     """A fact about one message of OpenIM, by its ``clientMsgID``."""
 
@@ -571,7 +582,7 @@ class NotificationEvent(Event):
         return self.clientMsgID
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NotificationAccepted(NotificationEvent):
     """The gateway answered errCode 0: Kafka acknowledged every copy.
 
@@ -601,7 +612,7 @@ class NotificationAccepted(NotificationEvent):
     text: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NotificationRefused(NotificationEvent):
     """The gateway refused a request, or no record reached a broker: certainly not sent."""
 
@@ -609,14 +620,14 @@ class NotificationRefused(NotificationEvent):
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NotificationUnknown(NotificationEvent):
     """No acknowledgement came in time: the gateway answered errCode 201, but it may be delivered."""
 
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NotificationStored(NotificationEvent):
     """A worker handled a copy from Kafka.
 
@@ -640,7 +651,7 @@ class NotificationStored(NotificationEvent):
     redelivered: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NotificationPushed(NotificationEvent):
     """A user was told of a message, ``how`` is ``"online"`` (WebSocket) or ``"offline"`` (their device)."""
 
@@ -648,13 +659,27 @@ class NotificationPushed(NotificationEvent):
     how: str
 
 
-def _all_subclasses(cls: type[Event]) -> list[type[Event]]:
-    return [cls, *(sub for child in cls.__subclasses__() for sub in _all_subclasses(child))]
+def clipped(value: object) -> str | None:
+    """Return a key or value as text of bounded length, whatever it is; None stays None (a tombstone).
+
+    Examples
+    --------
+    >>> clipped(b"hello"), clipped(None)
+    ('hello', None)
+    """
+    if value is None:
+        return None
+    if isinstance(value, bytes | bytearray | memoryview):
+        value = bytes(value[: 4 * _TEXT]).decode(errors="replace")
+    text = str(value)
+    return text if len(text) <= _TEXT else f"{text[: _TEXT - 1]}…"
 
 
 #: Event classes by name, as a recording spells them.
 EVENT_TYPES: dict[str, type[Event]] = {
-    cls.__name__: cls for cls in _all_subclasses(Event) if cls.__name__ in __all__ and cls is not Event
+    name: kind
+    for name, kind in list(globals().items())
+    if name in __all__ and isinstance(kind, type) and kind is not Event
 }
 
 

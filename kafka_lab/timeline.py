@@ -105,10 +105,7 @@ class Timeline:
                 return []
             last_s = self._events[-1].at_s if self._events else 0.0
             now_s = round(self.now_s(), 6) if at_s is None else max(at_s, last_s)
-            stamped = [
-                dataclasses.replace(event, seq=seq, at_s=now_s)
-                for seq, event in enumerate(events, len(self._events))
-            ]
+            stamped = [event.stamped(seq, now_s) for seq, event in enumerate(events, len(self._events))]
             self._events += stamped
             if self._file is not None:
                 self._write("".join(map(_line, stamped)))
