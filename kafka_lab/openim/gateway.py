@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 import uvicorn
-from fastapi import APIRouter, FastAPI, Header, Request, WebSocket
+from fastapi import APIRouter, FastAPI, Request, WebSocket
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
@@ -83,36 +83,39 @@ def make_app(management: Management, hub: Hub, tokens: Tokens, chat: APIRouter |
         schema = kind.model_json_schema()
         schema["properties"]["offlinePushInfo"] = schema.pop("$defs")["OfflinePushInfo"]
         body = {"schema": schema, "example": example}
+        header = {
+            "name": "token",
+            "in": "header",
+            "schema": {"type": "string"},
+            "description": "An administrator's token.",
+        }
 
         @app.post(
             path,
             summary=summary,
             response_model=Envelope,
             responses={status: {"model": Envelope} for status in (400, 413)},
-            openapi_extra={"requestBody": {"required": True, "content": {"application/json": body}}},
+            openapi_extra={
+                "parameters": [header],
+                "requestBody": {"required": True, "content": {"application/json": body}},
+            },
         )
-        async def answer(
-            request: Request,
-            token: Annotated[str | None, Header(description="An administrator's token.")] = None,
-        ) -> JSONResponse:
+        async def answer(request: Request) -> JSONResponse:
             body = await _read(request)
             if body is None:
                 message = f"the body is larger than {LARGEST_BODY_BYTES} bytes"
                 return JSONResponse({"errCode": 413, "errMsg": message}, 413, {"Connection": "close"})
-            reply = await run_in_threadpool(call, body, token)
+            reply = await call(body, request.headers.get("token"))
             return JSONResponse(reply.body, reply.http_status)
+
+    async def send_many(body: bytes, token: str | None) -> Reply:
+        return await run_in_threadpool(management.batch_send_msg, body, token)
 
     example = example_request()
     add(PATH, "Send a message as an administrator", SendMsgRequest, example, management.send_msg)
     many = {**example, "recvIDList": [example["recvID"], "18712345679"], "isSendAll": False}
     many.pop("recvID")
-    add(
-        BATCH_PATH,
-        "Send a message to each of many recipients",
-        BatchSendMsgRequest,
-        many,
-        management.batch_send_msg,
-    )
+    add(BATCH_PATH, "Send a message to each of many recipients", BatchSendMsgRequest, many, send_many)
 
     if chat is not None:
         app.include_router(chat)
@@ -129,7 +132,7 @@ def make_app(management: Management, hub: Hub, tokens: Tokens, chat: APIRouter |
     return app
 
 
-_Call = Callable[[bytes, str | None], Reply]
+_Call = Callable[[bytes, str | None], Awaitable[Reply]]
 
 
 def _refused(websocket: WebSocket, user: str, token: str, tokens: Tokens) -> str:
@@ -181,6 +184,8 @@ class Gateway:
             log_config=None,
             access_log=False,
             log_level="warning",  # at INFO it would tell the tokens of WebSockets
+            http="httptools",
+            loop="asyncio",  # uvloop's lets new connections wait while old ones are busy
             ws="websockets-sansio",
             ws_ping_interval=_PING_S,
             ws_ping_timeout=_PING_S,

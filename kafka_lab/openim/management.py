@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ class Reply:
 class _Known:
     """A request that was seen before: its message, and its answer once there is a certain one."""
 
-    lock: threading.Lock
+    asking: asyncio.Event | None = None  # set when the one that is being asked is answered
     message: MsgData | None = None
     received_s: float = 0.0
     reply: Reply | None = None
@@ -121,33 +121,41 @@ class Management:
         self._users = users
         self._follow = follow
         self._known: OrderedDict[str, _Known] | None = OrderedDict() if idempotent else None
-        self._lock = threading.Lock()
 
-    def send_msg(self, body: bytes, token: str | None) -> Reply:
-        """Answer one request to send a message."""
+    async def send_msg(self, body: bytes, token: str | None) -> Reply:
+        """Answer one request to send a message; always in the same loop, which it does not hold up."""
         received_s = self._timeline.now_s()
         try:
             request = self._checked(body, token, SendMsgRequest)
         except InvalidNotificationError as error:
             return self._refusal(error)
         if self._known is None:
-            return self._send(request, to_message(request), received_s)
+            return await self._send(request, to_message(request), received_s)
         known = self._remembered(request.operationID)
-        with known.lock:  # a repeat waits for the first
-            if known.reply is not None:
-                return known.reply
-            if known.message is None:
-                known.message, known.received_s = to_message(request), received_s
-            message = known.message
-            reply = self._send(request, message, known.received_s)
-            if reply.body["errCode"] == 0:
-                known.reply, known.message = reply, None
-            elif self._timeline.find(NotificationUnknown, clientMsgID=message.clientMsgID) is None:
-                known.message = None  # certainly not sent: the next one may say something else
-            return reply
+        while known.asking is not None:  # a repeat waits for the first
+            await known.asking.wait()
+        if known.reply is not None:
+            return known.reply
+        if known.message is None:
+            known.message, known.received_s = to_message(request), received_s
+        known.asking = asyncio.Event()
+        try:
+            return await self._send_known(request, known, known.message)
+        finally:
+            known.asking.set()
+            known.asking = None
+
+    async def _send_known(self, request: SendMsgRequest, known: _Known, message: MsgData) -> Reply:
+        """Send a message that a repeat of its request is to be recognised by."""
+        reply = await self._send(request, message, known.received_s)
+        if reply.body["errCode"] == 0:
+            known.reply, known.message = reply, None
+        elif self._timeline.find(NotificationUnknown, clientMsgID=message.clientMsgID) is None:
+            known.message = None  # certainly not sent: the next one may say something else
+        return reply
 
     def batch_send_msg(self, body: bytes, token: str | None) -> Reply:
-        """Answer one request to send a message to each of many recipients."""
+        """Answer one request to send a message to each of many recipients; it takes a while."""
         received_s = self._timeline.now_s()
         try:
             request = self._checked(body, token, BatchSendMsgRequest)
@@ -166,7 +174,7 @@ class Management:
                 if isinstance(begun[-1][1], BrokerUnavailableError):
                     unreachable = begun[-1][1]  # the others would wait as long, in vain
             for message, pending in begun:
-                if self._ended(message, pending, received_s).body["errCode"] == 0:
+                if self._waited(message, pending, received_s).body["errCode"] == 0:
                     results.append({**_ids(message), "recvID": message.recvID})
                 else:
                     failed.append(message.recvID)
@@ -219,15 +227,41 @@ class Management:
 
     def _remembered(self, operation_id: str) -> _Known:
         assert self._known is not None  # noqa: S101 - the caller knows
-        with self._lock:
-            known = self._known.setdefault(operation_id, _Known(threading.Lock()))
-            self._known.move_to_end(operation_id)
-            if len(self._known) > _MOST_REMEMBERED:
-                self._known.popitem(last=False)
-            return known
+        known = self._known.setdefault(operation_id, _Known())
+        self._known.move_to_end(operation_id)
+        if len(self._known) > _MOST_REMEMBERED:
+            self._known.popitem(last=False)
+        return known
 
-    def _send(self, request: SendMsgRequest, message: MsgData, received_s: float) -> Reply:
-        return self._ended(message, self._begun(request, message), received_s)
+    async def _send(self, request: SendMsgRequest, message: MsgData, received_s: float) -> Reply:
+        """Hand a message over, wait for its acknowledgements, and return the answer.
+
+        Raises
+        ------
+        CancelledError
+            The gateway was killed.
+        """
+        begun = self._begun(request, message)
+        try:
+            if isinstance(begun, NotificationError):
+                return self._failed(message, begun)
+            await begun.pending.acknowledged()
+        except NotificationError as error:
+            return self._failed(message, error)
+        except asyncio.CancelledError:  # nobody hears of it, and a client can but ask again
+            self._timeline.append(NotificationUnknown(message.clientMsgID, "the gateway ended"))
+            raise
+        return self._done(message, begun.inboxes, received_s)
+
+    def _waited(self, message: MsgData, begun: _Begun | NotificationError, received_s: float) -> Reply:
+        """Wait for a message that was handed over, and return the answer."""
+        try:
+            if isinstance(begun, NotificationError):
+                return self._failed(message, begun)
+            begun.pending.wait()
+        except NotificationError as error:
+            return self._failed(message, error)
+        return self._done(message, begun.inboxes, received_s)
 
     def _begun(self, request: SendMsgRequest, message: MsgData) -> _Begun | NotificationError:
         """Hand a message over; return what waits for it, or why it was not handed over."""
@@ -261,23 +295,21 @@ class Management:
             raise InvalidNotificationError("kafka send msg err", http_status=200, err_code=KAFKA_FAILED)
         return inboxes
 
-    def _ended(self, message: MsgData, begun: _Begun | NotificationError, received_s: float) -> Reply:
-        """Wait for a message that was begun, note what became of it, and return the answer."""
-        try:
-            if isinstance(begun, NotificationError):
-                raise begun
-            begun.pending.wait()
-        except DeliveryUnknownError as error:
-            self._timeline.append(NotificationUnknown(message.clientMsgID, str(error)))
-            return _failed(message, KAFKA_FAILED, "kafka send msg err")
-        except InvalidNotificationError as error:
-            self._timeline.append(NotificationRefused(message.clientMsgID, error.err_code, str(error)))
-            return _failed(message, error.err_code, str(error))
-        except NotificationError as error:
-            self._timeline.append(NotificationRefused(message.clientMsgID, KAFKA_FAILED, str(error)))
-            return _failed(message, KAFKA_FAILED, "kafka send msg err")
-        self._timeline.append(_accepted(message, begun.inboxes, received_s))
+    def _done(self, message: MsgData, inboxes: Sequence[str], received_s: float) -> Reply:
+        """Note that a message was accepted, and return the answer."""
+        self._timeline.append(_accepted(message, inboxes, received_s))
         return Reply(200, _envelope(data=_ids(message)))
+
+    def _failed(self, message: MsgData, error: NotificationError) -> Reply:
+        """Note that a message was not accepted, and return the answer."""
+        code, said = KAFKA_FAILED, "kafka send msg err"
+        if isinstance(error, DeliveryUnknownError):
+            self._timeline.append(NotificationUnknown(message.clientMsgID, str(error)))
+        else:
+            if isinstance(error, InvalidNotificationError):
+                code, said = error.err_code, str(error)
+            self._timeline.append(NotificationRefused(message.clientMsgID, code, str(error)))
+        return Reply(200, {"errCode": code, "errMsg": said, "data": {"clientMsgID": message.clientMsgID}})
 
     def _refusal(self, error: InvalidNotificationError) -> Reply:
         self._timeline.append(NotificationRefused("", error.err_code, str(error)))
@@ -312,11 +344,6 @@ def _ids(message: MsgData) -> dict[str, object]:
 
 def _envelope(data: dict[str, object]) -> dict[str, object]:
     return {"errCode": 0, "errMsg": "", "data": data}
-
-
-def _failed(message: MsgData, err_code: int, err_msg: str) -> Reply:
-    data = {"clientMsgID": message.clientMsgID}
-    return Reply(200, {"errCode": err_code, "errMsg": err_msg, "data": data})
 
 
 def _accepted(message: MsgData, inboxes: Sequence[str], received_s: float) -> NotificationAccepted:

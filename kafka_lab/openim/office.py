@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
+from typing import Self
 
 from kafka_lab.errors import ClosedError, NotificationError
 from kafka_lab.threads import Threads
@@ -50,6 +51,12 @@ class Office:
     def close(self) -> None:
         """End it after the notifications in hand."""
         self._threads.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def __repr__(self) -> str:
         condition = "closed" if self._threads.closing.is_set() else f"{self._per_s:g} a second"

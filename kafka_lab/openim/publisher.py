@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
-from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 
 from kafka_lab.errors import BrokerUnavailableError, DeliveryUnknownError, InvalidNotificationError
+from kafka_lab.openim.clients import Producer
+from kafka_lab.openim.doorbell import Doorbell
 from kafka_lab.openim.message import MsgData
 from kafka_lab.openim.records import MESSAGES_TOPIC, message_value
 
@@ -19,11 +23,11 @@ _LARGEST_BYTES = 1_000_000  # Kafka takes 1,048,588 (``max.message.bytes``), wit
 
 
 class Pending:
-    """A message whose records are on their way."""
+    """A message whose records are on their way; made by a :class:`Publisher`."""
 
-    def __init__(self, futures: Sequence[Any], wait_s: float) -> None:
+    def __init__(self, futures: Sequence[Any], publisher: Publisher) -> None:
         self._futures = futures
-        self._wait_s = wait_s
+        self._publisher = publisher
 
     def wait(self) -> None:
         """Return when every in-sync replica has every copy.
@@ -35,9 +39,36 @@ class Pending:
         """
         try:
             for future in self._futures:
-                future.get(self._wait_s)
+                future.get(self._publisher.wait_s)
         except KafkaError as error:
             raise DeliveryUnknownError(f"no acknowledgement: {error!r}") from error
+
+    async def acknowledged(self) -> None:
+        """Return when every in-sync replica has every copy; the loop serves others meanwhile.
+
+        Raises
+        ------
+        DeliveryUnknownError
+            No acknowledgement came in time: it may be delivered or not.
+        """
+        doorbell = self._publisher.doorbell(asyncio.get_running_loop())
+        done = asyncio.Event()
+        answers = itertools.count(1)
+
+        def answered(_: object) -> None:  # in the producer's thread
+            if next(answers) == len(self._futures):
+                with suppress(RuntimeError):  # the gateway was killed meanwhile
+                    doorbell.call(done.set)
+
+        for future in self._futures:
+            future.add_callback(answered)
+            future.add_errback(answered)
+        try:
+            async with asyncio.timeout(self._publisher.wait_s):
+                await done.wait()
+        except TimeoutError as error:
+            raise DeliveryUnknownError("no acknowledgement in time") from error
+        self.wait()  # not at all, but it says what an answer was
 
 
 class Publisher:
@@ -45,15 +76,22 @@ class Publisher:
 
     Parameters
     ----------
-    producer : kafka.KafkaProducer
+    producer : Producer
         With acks=all and the partitioner of the pipeline.
     wait_s : float
         How long to wait for the acknowledgements: longer than the producer's ``delivery_timeout_ms``.
     """
 
-    def __init__(self, producer: KafkaProducer, wait_s: float) -> None:
+    def __init__(self, producer: Producer, wait_s: float) -> None:
         self._producer = producer
-        self._wait_s = wait_s
+        self.wait_s = wait_s
+        self._doorbell: Doorbell | None = None
+
+    def doorbell(self, loop: asyncio.AbstractEventLoop) -> Doorbell:
+        """Return what calls into a loop: the gateway's, which has another when it was started again."""
+        if self._doorbell is None or self._doorbell.loop is not loop:
+            self._doorbell = Doorbell(loop)
+        return self._doorbell
 
     def begin(self, operation_id: str, message: MsgData, inboxes: Sequence[str]) -> Pending:
         """Send the copies, and return what waits for their acknowledgements.
@@ -84,7 +122,7 @@ class Publisher:
             if isinstance(error, MessageSizeTooLargeError):
                 raise InvalidNotificationError(str(error), http_status=200, err_code=201) from error
             raise BrokerUnavailableError(f"no broker took the message: {error!r}") from error
-        return Pending(futures, self._wait_s)
+        return Pending(futures, self)
 
 
 def _check_size(value: bytes, user: str) -> None:

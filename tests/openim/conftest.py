@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -33,6 +35,9 @@ class Done:
     def wait(self) -> None:
         """Return at once."""
 
+    async def acknowledged(self) -> None:
+        """Return at once."""
+
 
 def managing(
     timeline: Timeline, tokens: Tokens, published: list[MsgData], error: Exception | None = None, **how: Any
@@ -60,7 +65,13 @@ def management(timeline: Timeline, tokens: Tokens, published: list[MsgData]) -> 
 @pytest.fixture
 def ask(management: Management, tokens: Tokens) -> Callable[[bytes], Reply]:
     """Ask with an administrator's token."""
-    return lambda body: management.send_msg(body, tokens.issue())
+    return lambda body: answered(management, body, tokens.issue())
+
+
+def answered(management: Management, body: bytes, token: str | None) -> Reply:
+    """Return the answer to one request; in a thread, for a test's browser has a loop in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(management.send_msg(body, token))).result()
 
 
 def request(**changes: Any) -> dict[str, Any]:

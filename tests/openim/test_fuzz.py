@@ -12,7 +12,7 @@ from kafka_lab.openim.message import MsgData
 from kafka_lab.openim.tokens import Tokens
 from kafka_lab.timeline import Timeline
 
-from .conftest import content, managing, request
+from .conftest import answered, content, managing, request
 
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -26,7 +26,7 @@ CONTENT_FIELD = st.sampled_from(sorted(content()))
 def answer(body: bytes) -> tuple[int, dict[str, Any], list[MsgData]]:
     published: list[MsgData] = []
     tokens = Tokens()
-    reply = managing(Timeline(), tokens, published).send_msg(body, tokens.issue())
+    reply = answered(managing(Timeline(), tokens, published), body, tokens.issue())
     json.dumps(reply.body).encode()
     assert reply.http_status in {200, 400}
     assert (reply.body["errCode"] == 0) == bool(published)

@@ -16,7 +16,7 @@ from kafka_lab.openim.message import MsgData
 from kafka_lab.openim.tokens import Tokens
 from kafka_lab.timeline import Timeline
 
-from .conftest import Done, content, managing, request
+from .conftest import Done, answered, content, managing, request
 
 Ask = Callable[[bytes], Reply]
 
@@ -167,7 +167,7 @@ def test_a_bad_token(
         "expired": tokens.issue(lifetime_s=-1),
         "another's": Tokens().issue(),
     }
-    reply = management.send_msg(body(), made.get(str(token), token))
+    reply = answered(management, body(), made.get(str(token), token))
     reason = "not authorized" if token == "not an administrator's" else "parse token failed"
     assert reply == Reply(400, {"errCode": 400, "errMsg": reason, "sendTime": 0, "MsgID": ""})
     assert published == []
@@ -175,7 +175,7 @@ def test_a_bad_token(
 
 def test_the_checks_come_in_the_servers_order(management: Management) -> None:
     def code(**changes: Any) -> tuple[int, str]:
-        reply = management.send_msg(body(**changes), "no token")
+        reply = answered(management, body(**changes), "no token")
         return reply.body["errCode"], reply.body["errMsg"]
 
     assert code(operationID="", contentType=7)[1].startswith("operationID")
@@ -195,7 +195,7 @@ def test_the_checks_come_in_the_servers_order(management: Management) -> None:
 def test_a_failure_of_kafka_is_never_a_success(
     timeline: Timeline, tokens: Tokens, error: NotificationError, noted: type
 ) -> None:
-    reply = managing(timeline, tokens, [], error).send_msg(body(), tokens.issue())
+    reply = answered(managing(timeline, tokens, [], error), body(), tokens.issue())
     assert reply.http_status == 200
     assert (reply.body["errCode"], reply.body["errMsg"]) == (201, "kafka send msg err")
     assert set(reply.body["data"]) == {"clientMsgID"}
@@ -253,7 +253,7 @@ def test_a_server_takes_no_type_between_clients(
     timeline: Timeline, tokens: Tokens, published: list[MsgData], kind: int
 ) -> None:
     server = managing(timeline, tokens, published, follow="server")
-    reply = server.send_msg(body(contentType=kind, content=CONTENTS[kind]), tokens.issue())
+    reply = answered(server, body(contentType=kind, content=CONTENTS[kind]), tokens.issue())
     assert (reply.http_status, reply.body["errCode"]) == (400, 404)
     assert published == []
 
@@ -351,10 +351,10 @@ def test_a_repeat_is_recognised_if_that_is_asked_for(
     timeline: Timeline, tokens: Tokens, published: list[MsgData]
 ) -> None:
     management = managing(timeline, tokens, published, idempotent=True)
-    first, again = (management.send_msg(body(), tokens.issue()) for _ in range(2))
+    first, again = (answered(management, body(), tokens.issue()) for _ in range(2))
     assert first == again
     assert len(published) == 1
-    assert management.send_msg(body(operationID="another"), tokens.issue()) != first
+    assert answered(management, body(operationID="another"), tokens.issue()) != first
     assert len(published) == 2
 
 
@@ -369,8 +369,8 @@ def test_a_repeat_of_what_is_unknown_is_the_same_message(timeline: Timeline, tok
         return Done()
 
     management = Management(begin, tokens, timeline, members={}.__getitem__, idempotent=True)
-    assert management.send_msg(body(), tokens.issue()).body["errCode"] == 201
-    assert management.send_msg(body(), tokens.issue()).body["errCode"] == 0
+    assert answered(management, body(), tokens.issue()).body["errCode"] == 201
+    assert answered(management, body(), tokens.issue()).body["errCode"] == 0
     assert published[0] == published[1]
 
 
@@ -379,8 +379,8 @@ def test_what_was_certainly_not_sent_may_be_said_otherwise(
 ) -> None:
     management = managing(timeline, tokens, published, idempotent=True)
     wrong = body(**TEXT, sessionType=2, groupID="nowhere")
-    assert management.send_msg(wrong, tokens.issue()).body["errCode"] == 201
-    assert management.send_msg(body(**TEXT, sessionType=1), tokens.issue()).body["errCode"] == 0
+    assert answered(management, wrong, tokens.issue()).body["errCode"] == 201
+    assert answered(management, body(**TEXT, sessionType=1), tokens.issue()).body["errCode"] == 0
     assert published[0].sessionType == 1
 
 
