@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,6 +13,7 @@ from kafka_lab.bench import Benchmark, Figure
 from kafka_lab.events import NotificationStored
 from kafka_lab.lab import Lab
 from kafka_lab.load import LoadReport, load
+from kafka_lab.openim.clients import CLIENTS
 from kafka_lab.openim.content import OA_NOTIFICATION
 from kafka_lab.openim.inbox import Inbox
 from kafka_lab.openim.message import NOTIFICATION, SendMsgRequest, example_request, to_message
@@ -26,7 +29,7 @@ _SINGLE = 50
 
 
 def bench_openim(report: Report, *, runs: int = 5) -> Benchmark:
-    """Measure OpenIM's path: about a minute a run, and some five minutes for the load, once.
+    """Measure OpenIM's path: about a minute a run, and some ten minutes for the load, once.
 
     Parameters
     ----------
@@ -72,13 +75,13 @@ def bench_openim(report: Report, *, runs: int = 5) -> Benchmark:
 
 
 def _under_load(report: Report) -> list[Figure]:
-    """Return what becomes of 900 notifications a second for a minute, and of 500 while a leader dies."""
+    """Return what becomes of 900 notifications a second for a minute, and of fewer while a leader dies."""
     figures = []
-    for rate, kill in ((900.0, None), (500.0, "leader")):
+    for client, (rate, kill) in product(_installed(), ((900.0, None), (500.0, "leader"), (150.0, "leader"))):
         with Lab() as lab:
-            lab.openim().send("storm-0", "the connections are there")
+            lab.openim(client=client).send("storm-0", "the connections are there")
             done = load(lab, report, rate=rate, seconds=_SECONDS, kill=kill)
-        what = f"{rate:.0f} a second asked for" + (", a leader killed" if kill else "")
+        what = f"{rate:.0f} a second asked for{', a leader killed' if kill else ''}, {client}"
         figures += [
             Figure(f"accepted, {what}", "1/s", (done.accepted_per_s,)),
             Figure(f"request due to inbox row, p99, {what}", "ms", (1000 * done.stored.p99,)),
@@ -86,6 +89,11 @@ def _under_load(report: Report) -> list[Figure]:
             Figure(f"missing or stored twice, {what}", "", (float(_wrong(done)),)),
         ]
     return figures
+
+
+def _installed() -> list[str]:
+    """Return the clients that can carry OpenIM here."""
+    return [client for client in CLIENTS if find_spec(client.replace("-python", "").replace("-", "_"))]
 
 
 def _wrong(done: LoadReport) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -37,6 +38,7 @@ MOST_USERS, MOST_ONLINE, MOST_PER_S, MOST_S = 1_000_000, 10_000, 5000.0, 600.0
 _GRACE_S = 30.0
 _STORED_S = 60.0
 _SOON_S = 10.0  # for what is on its way when somebody wants it to end
+_THRESHOLDS = (50_000, 20, 20)  # of the garbage collector
 _SPARKS = "▁▂▃▄▅▆▇█"
 _WORDS = {0: "accepted", -1: "unknown", -2: "not sent", 201: "unknown"}
 
@@ -193,6 +195,7 @@ def load(
     online: int = 2000,
     rate: float = 900.0,
     seconds: float = 60.0,
+    warm_up: float = 10.0,
     kill: str | None = None,
     at: float | None = None,
     seed: int = 1,
@@ -213,6 +216,9 @@ def load(
         How many of them have a phone that listens.
     rate, seconds : float
         Requests a second, and for how long.
+    warm_up : float, default 10
+        For how many seconds before that, at the same rate: the brokers' code is not compiled yet when they
+        have just been started. Only the account counts these requests.
     kill : str, optional
         ``"leader"``: kill the leader of the message topic's first partition.
     at : float, optional
@@ -227,7 +233,7 @@ def load(
     KafkaLabError
         The other process failed.
     """
-    _check(users=users, online=online, rate=rate, seconds=seconds, kill=kill, at=at)
+    _check(users=users, online=online, rate=rate, seconds=seconds, warm_up=warm_up, kill=kill, at=at)
     openim = lab.openim()
     orders = Orders(
         url=openim.url,
@@ -235,6 +241,7 @@ def load(
         users=users,
         rate=rate,
         seconds=seconds,
+        warm_up_s=warm_up,
         online=[(name, openim.token(name)) for name in map(user_name, range(online))],
         grace_s=_GRACE_S,
         seed=seed,
@@ -242,10 +249,15 @@ def load(
     begin_seq = len(lab.timeline)
     before = _used(lab)
     raise_file_limit()  # each phone is a socket of the gateway, too
-    with TemporaryDirectory() as name, _storm(orders, Path(name)) as process:
-        report("Phones go online", 0, 0)
+    with (
+        TemporaryDirectory() as name,
+        _seldom_collecting(),
+        _storm(orders, Path(name)) as process,
+    ):
+        report("Phones go online, and all warm up", 0, 0)
         try:
             begin = _wait_until_sending(process)
+            before = _used(lab)
             killed = _follow(
                 lab, process, report, begin, seconds, (seconds / 3 if at is None else at) if kill else None
             )
@@ -262,11 +274,22 @@ def load(
     after = _used(lab)
     cpu = {name: seconds - before.get(name, (0.0, 0))[0] for name, (seconds, _) in after.items()}
     cpu["load"] = outcome.cpu_s
-    memory = {name: size for name, (_, size) in after.items()}
+    memory = {**{name: size for name, (_, size) in after.items()}, "load": outcome.memory}
     return _report(
         lab.timeline, begin_seq, outcome, orders, account, cpu=cpu, memory=memory, killed=killed,
         interrupted=interrupted,
     )  # fmt: skip
+
+
+@contextmanager
+def _seldom_collecting() -> Iterator[None]:
+    """Let Python look for garbage less often: else a fifth of the gateway's time goes into that."""
+    thresholds = gc.get_threshold()
+    gc.set_threshold(*_THRESHOLDS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
 
 
 def _wait_until_sending(process: subprocess.Popen[str]) -> float:
@@ -302,7 +325,14 @@ def _killed_since(timeline: Timeline, seq: int) -> str:
 
 
 def _check(
-    *, users: int, online: int, rate: float, seconds: float, kill: str | None, at: float | None
+    *,
+    users: int,
+    online: int,
+    rate: float,
+    seconds: float,
+    warm_up: float,
+    kill: str | None,
+    at: float | None,
 ) -> None:
     """Check the orders.
 
@@ -316,6 +346,7 @@ def _check(
         ("online", online, 0, min(MOST_ONLINE, users)),
         ("rate", rate, 1, MOST_PER_S),
         ("seconds", seconds, 1, MOST_S),
+        ("warm_up", warm_up, 0, MOST_S),
         ("at", 0 if at is None else at, 0, seconds),
     ):
         if not least <= value <= most:

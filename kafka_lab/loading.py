@@ -14,6 +14,7 @@ from rich.markup import escape
 from kafka_lab.cluster.config import PROFILES
 from kafka_lab.lab import Lab
 from kafka_lab.load import load as run_load
+from kafka_lab.openim.clients import CLIENTS
 from kafka_lab.showing import visible
 
 __all__ = ["app"]
@@ -33,6 +34,12 @@ def load(
     online: Annotated[int, typer.Option(help="How many of them listen by WebSocket.")] = 2000,
     rate: Annotated[float, typer.Option(help="Requests a second.")] = 900.0,
     seconds: Annotated[float, typer.Option(help="For how long.")] = 60.0,
+    warm_up: Annotated[
+        float, typer.Option(metavar="SECONDS", help="For how long before that; not counted in the figures.")
+    ] = 10.0,
+    client: Annotated[
+        str, typer.Option(help=f"Which Kafka client carries gateway and workers: {', '.join(CLIENTS)}.")
+    ] = CLIENTS[0],
     kill: Annotated[Victim | None, typer.Option(help="Kill the leader of a partition meanwhile.")] = None,
     at: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="When; by default after a third.")
@@ -57,10 +64,10 @@ def load(
     with visible("Starting a lab"):
         lab = Lab(profile=profile).start()
     try:
-        lab.openim().send("storm-0", "the connections are there")
+        lab.openim(client=client).send("storm-0", "the connections are there")
         with visible("OpenIM under load") as report:
             result = run_load(
-                lab, report, users=users, online=online, rate=rate, seconds=seconds,
+                lab, report, users=users, online=online, rate=rate, seconds=seconds, warm_up=warm_up,
                 kill=kill.value if kill else None, at=at, seed=seed,
             )  # fmt: skip
     finally:

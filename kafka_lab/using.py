@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kafka_lab.assembly import Assembly
     from kafka_lab.clients import LabConsumer, LabProducer
     from kafka_lab.groups import Group
+    from kafka_lab.openim.clients import Library
     from kafka_lab.openim.service import OpenIM, Options
     from kafka_lab.stream import Stream
     from kafka_lab.table import Table
@@ -320,6 +321,9 @@ class Using(ABC):
             partition.
         partitioner : str, default "sarama"
             How producers pick a partition: as OpenIM's, or ``"murmur2"`` as other clients of Kafka do.
+        client : str, default "kafka-python"
+            Which library carries gateway and workers; ``"confluent-kafka"`` (to be installed with
+            ``pip install 'kafka-lab[confluent]'``) carries larger loads.
 
         Raises
         ------
@@ -415,8 +419,7 @@ class Using(ABC):
                 running.topics.create(topic, partitions, None, {"min.insync.replicas": enough})
         service = OpenIM(
             self.timeline,
-            producer=running.clients.producer,
-            consumer=running.clients.consumer,
+            library=_library(running, self.timeline, options),
             database=running.cluster.folder / "inbox.sqlite",
             delivery_timeout_ms=running.clients.delivery_timeout_ms,
             options=options,
@@ -429,3 +432,33 @@ class Using(ABC):
         running.closers.add(service.close)
         self._openim = service
         return service
+
+
+def _library(running: Assembly, timeline: Timeline, options: Options) -> Library:
+    """Return what makes the clients of OpenIM's gateway and workers.
+
+    Raises
+    ------
+    ConfigurationError
+        The one that was asked for is not installed, or cannot reach this cluster.
+    """
+    from kafka_lab.openim.clients import KafkaPython
+
+    clients = running.clients
+    if options.client == "kafka-python":
+        return KafkaPython(clients.producer, clients.consumer, options.partitioner)
+    if clients.settings:
+        raise ConfigurationError("client='confluent-kafka' does not know kafka-python's client settings")
+    try:
+        from kafka_lab.openim.librdkafka import Librdkafka
+    except ImportError as error:
+        raise ConfigurationError(
+            "confluent-kafka is not installed: pip install 'kafka-lab[confluent]'"
+        ) from error
+    return Librdkafka(
+        timeline,
+        lambda: running.cluster.bootstrap_servers,
+        clients.numbers,
+        clients.delivery_timeout_ms,
+        options.partitioner,
+    )

@@ -49,6 +49,7 @@ def test_a_report_prints_plots_and_serialises() -> None:
         ({"rate": 0}, "rate is 0; expected 1 to 5000"),
         ({"users": 10, "online": 11}, "online is 11; expected 0 to 10"),
         ({"seconds": 601}, "seconds is 601"),
+        ({"warm_up": -1}, "warm_up is -1; expected 0 to 600"),
         ({"kill": "everybody"}, "expected 'leader'"),
         ({"seconds": 5, "at": 6}, "at is 6; expected 0 to 5"),
     ],
@@ -67,7 +68,7 @@ def own_lab() -> Iterator[Lab]:
 @pytest.mark.jvm
 def test_what_is_sent_while_the_leader_dies_adds_up(own_lab: Lab) -> None:
     own_lab.openim().send("storm-0", "the connections are there")
-    report = load(own_lab, silent, users=50, online=25, rate=25, seconds=6, kill="leader", at=2)
+    report = load(own_lab, silent, users=50, online=25, rate=25, seconds=6, warm_up=2, kill="leader", at=2)
     assert report.killed in own_lab.brokers
     assert report.ok, str(report.account)
     assert sum(report.answers.values()) == 150
@@ -85,7 +86,7 @@ def test_what_is_sent_while_the_leader_dies_adds_up(own_lab: Lab) -> None:
 
 @pytest.mark.jvm
 def test_interrupted_it_says_what_there_is() -> None:
-    orders = ["--users", "5", "--online", "0", "--rate", "10", "--seconds", "60", "--json"]
+    orders = ["--users", "5", "--online", "0", "--rate", "10", "--seconds", "60", "--warm-up", "1", "--json"]
     command = [sys.executable, "-m", "kafka_lab", "load", *orders]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
         family = psutil.Process(run.pid)

@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import httpx
-from kafka import KafkaProducer
 
 from kafka_lab.closing import Closers
 from kafka_lab.errors import (
@@ -27,6 +26,7 @@ from kafka_lab.errors import (
 from kafka_lab.ledger import Account, account
 from kafka_lab.openim import records as r
 from kafka_lab.openim.chat import chat_router
+from kafka_lab.openim.clients import CLIENTS, PARTITIONERS, Library, Producer
 from kafka_lab.openim.content import FOLLOWS
 from kafka_lab.openim.device import Device
 from kafka_lab.openim.gateway import BATCH_PATH, PATH, Gateway, make_app
@@ -35,7 +35,6 @@ from kafka_lab.openim.inbox import SEQS, Inbox
 from kafka_lab.openim.management import KAFKA_FAILED, Management
 from kafka_lab.openim.message import notification_request
 from kafka_lab.openim.office import Office
-from kafka_lab.openim.partitioner import SaramaHashPartitioner
 from kafka_lab.openim.publisher import Publisher
 from kafka_lab.openim.stages import History, Push
 from kafka_lab.openim.tokens import ADMINS, Tokens
@@ -43,7 +42,7 @@ from kafka_lab.openim.worker import COMMITS, Worker
 from kafka_lab.table import Table
 from kafka_lab.timeline import Timeline
 
-__all__ = ["GROUPS", "PARTITIONERS", "OpenIM", "Phones", "Receipt"]
+__all__ = ["GROUPS", "OpenIM", "Options", "Phones", "Receipt"]
 
 #: The consumer groups of the pipeline, and the topic that each reads.
 GROUPS = {
@@ -52,13 +51,9 @@ GROUPS = {
     r.MONGO_GROUP: r.MONGO_TOPIC,
     r.PUSH_GROUP: r.PUSH_TOPIC,
 }
-#: How producers pick a partition: as sarama does (OpenIM), or as Java's client and kafka-python do.
-PARTITIONERS = ("sarama", "murmur2")
 _RECOUNT_S = 0.05
 _MOST_PER_S = 200
-# A worker gathers records for a moment, as OpenIM's does (100 ms there): a batch costs little more than one.
-_GATHER = {"fetch_min_bytes": 100_000, "fetch_max_wait_ms": 50, "max_poll_records": 2000}
-_LINGER_MS = 5
+_CLOSE_S = 2
 _LETTER_BYTES = 400_000  # of a record that is set aside
 
 
@@ -103,6 +98,7 @@ class Options:
     commit: str = COMMITS[0]
     seq: str = SEQS[0]
     partitioner: str = PARTITIONERS[0]
+    client: str = CLIENTS[0]
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -110,6 +106,7 @@ class Options:
             ("commit", COMMITS),
             ("seq", SEQS),
             ("partitioner", PARTITIONERS),
+            ("client", CLIENTS),
         ):
             if getattr(self, name) not in known:
                 raise ConfigurationError(unknown(name, getattr(self, name), known))
@@ -122,8 +119,8 @@ class OpenIM:
     ----------
     timeline : Timeline
         Gets what becomes of each notification.
-    producer, consumer : callable
-        Make kafka-python clients; they take kafka-python's settings.
+    library : Library
+        Makes the pipeline's clients.
     database : pathlib.Path
         The inboxes' SQLite file.
     delivery_timeout_ms : int
@@ -145,15 +142,13 @@ class OpenIM:
         self,
         timeline: Timeline,
         *,
-        producer: Callable[..., Any],
-        consumer: Callable[..., Any],
+        library: Library,
         database: Path,
         delivery_timeout_ms: int,
         options: Options,
     ) -> None:
         self._timeline = timeline
-        self._producer = producer
-        self._consumer = consumer
+        self._library = library
         self._database = database
         self._delivery_timeout_s = delivery_timeout_ms / 1000
         self.options = options
@@ -293,7 +288,7 @@ class OpenIM:
             name = f"{group}-{number}"
             worker = Worker(
                 name,
-                self._consumer(GROUPS[group], group_id=group, client_id=name, **_GATHER),
+                self._library.consumer(GROUPS[group], group_id=group, client_id=name),
                 self._stage(group),
                 self._timeline,
                 set_aside=self._set_aside,
@@ -342,25 +337,21 @@ class OpenIM:
             return Push(self.inbox, self._hub, self._timeline, lambda group: self._groups.get(group, ()))
         return self.inbox.keep_chat_log if group == r.CHAT_LOG_GROUP else self.inbox.keep_history
 
-    def _pipeline_producer(self, client_id: str) -> KafkaProducer:
-        """Return a producer that goes on after an outage.
-
-        Not idempotent, as sarama's in OpenIM is not: kafka-python 3.0.12's is stuck for good once a record of
-        it has expired. What comes twice is recognised by the inbox; one request at a time keeps the order.
-        """
-        own = {} if self.options.partitioner == "murmur2" else {"partitioner": SaramaHashPartitioner()}
-        settings = {"enable_idempotence": False, "max_in_flight_requests_per_connection": 1, **own}
-        producer = self._producer(client_id=client_id, linger_ms=_LINGER_MS, **settings)
-        self._closers.add(lambda: producer.close(timeout=2))
+    def _pipeline_producer(self, client_id: str) -> Producer:
+        producer = self._library.producer(client_id)
+        self._closers.add(lambda: producer.close(timeout=_CLOSE_S))
         return producer
 
     def _set_aside(self, record: Any, reason: str) -> None:  # noqa: ANN401 - kafka-python has no types
         """Put a record that cannot be read where somebody can look at it."""
         where = f"{record.topic}-{record.partition}@{record.offset}"
-        headers = [("reason", reason.encode()), ("from", where.encode())]
-        value = (record.value or b"")[:_LETTER_BYTES]  # with its headers it would be too large for Kafka else
-        letter = {"key": (record.key or b"none")[:_LETTER_BYTES], "value": value, "headers": headers}
-        self._forwarding.send(r.DEAD_LETTERS, **letter).get(self._delivery_timeout_s + 1)
+        key, value = record.key or b"none", record.value or b""
+        self._forwarding.send(
+            r.DEAD_LETTERS,
+            key=key[:_LETTER_BYTES],
+            value=value[:_LETTER_BYTES],  # with its headers it would be too large for Kafka else
+            headers=[("reason", reason.encode()), ("from", where.encode())],
+        ).get(self._delivery_timeout_s + 1)
 
     # What a person does --------------------------------------------------------------------------
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from kafka import KafkaProducer
-
 from kafka_lab.events import NotificationPushed, NotificationStored
+from kafka_lab.openim.clients import Producer
 from kafka_lab.openim.content import preview
 from kafka_lab.openim.hub import Hub
 from kafka_lab.openim.inbox import Inbox, OfflinePush
@@ -26,7 +25,7 @@ class History:
     ----------
     inbox : Inbox
         Where to store.
-    producer : kafka.KafkaProducer
+    producer : Producer
         With acks=all.
     timeline : Timeline
         Gets NotificationStored for each copy.
@@ -34,7 +33,7 @@ class History:
         How long to wait for acknowledgements.
     """
 
-    def __init__(self, inbox: Inbox, producer: KafkaProducer, timeline: Timeline, wait_s: float) -> None:
+    def __init__(self, inbox: Inbox, producer: Producer, timeline: Timeline, wait_s: float) -> None:
         self._inbox = inbox
         self._producer = producer
         self._timeline = timeline

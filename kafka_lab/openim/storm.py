@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
+import psutil
 
 from kafka_lab.openim.message import notification_request
 
@@ -26,7 +27,7 @@ __all__ = ["BEGINS", "USERS", "Orders", "Outcome", "raise_file_limit", "user_nam
 
 #: What the recipients' user IDs begin with.
 USERS = "storm-"
-#: What it prints when everybody is online and the first request is due.
+#: What it prints when everybody is online and warm, and the first request is due.
 BEGINS = "sending"
 
 _MOST_WAITING = (
@@ -49,6 +50,8 @@ class Orders:
         How many different recipients, in random order.
     rate, seconds : float
         Requests a second, and for how long.
+    warm_up_s : float
+        For how long before that, at the same rate; what comes of it is not told.
     online : list
         Pairs of a user and their token, who listen by WebSocket.
     grace_s : float
@@ -62,6 +65,7 @@ class Orders:
     users: int
     rate: float
     seconds: float
+    warm_up_s: float
     online: list[tuple[str, str]]
     grace_s: float
     seed: int
@@ -83,7 +87,9 @@ class Outcome:
     lost : int
         How many of them lost their connection.
     cpu_s : float
-        What this process used.
+        What this process used, since it began.
+    memory : int
+        Bytes that it had in memory in the end.
     """
 
     answers: list[tuple[float, float, int, str]] = field(default_factory=list)
@@ -91,6 +97,7 @@ class Outcome:
     listening: int = 0
     lost: int = 0
     cpu_s: float = 0.0
+    memory: int = 0
 
 
 class _Storm:
@@ -102,35 +109,40 @@ class _Storm:
         self.outcome = Outcome()
 
     async def run(self) -> None:
-        """Go online, ask at the rate, wait for what is under way, and go offline."""
+        """Go online, warm up, ask at the rate, wait for what is under way, and go offline."""
         opening = asyncio.Semaphore(_OPENING)
         phones = [
             asyncio.ensure_future(self._listen(user, token, opening)) for user, token in self._orders.online
         ]
         while not self.stop.is_set() and self.outcome.listening + self._failed(phones) < len(phones):
             await asyncio.sleep(0.05)
+        await self._ask_all(self._orders.warm_up_s)
+        self.outcome.answers.clear()
+        self.outcome.pushes.clear()
+        used_s = time.process_time()
         print(BEGINS, flush=True)  # noqa: T201 - who started this waits for it
-        await self._ask_all()
+        await self._ask_all(self._orders.seconds)
         pause = min(2.0, self._orders.grace_s) if phones else 0.0
         await asyncio.sleep(0 if self.stop.is_set() else pause)  # pushes come after the answers
         for phone in phones:
             phone.cancel()
         await asyncio.gather(*phones, return_exceptions=True)
-        self.outcome.cpu_s = time.process_time()
+        self.outcome.cpu_s = time.process_time() - used_s
+        self.outcome.memory = psutil.Process().memory_info().rss
 
     def _failed(self, phones: Sequence[asyncio.Future[None]]) -> int:
         """Return how many phones could not go online."""
         return sum(phone.done() for phone in phones) - self.outcome.lost
 
-    async def _ask_all(self) -> None:
+    async def _ask_all(self, seconds: float) -> None:
         choose = random.Random(self._orders.seed)  # noqa: S311 - no secret
         begin, asking = time.monotonic(), set()
-        for number in range(int(self._orders.rate * self._orders.seconds)):
+        for number in range(int(self._orders.rate * seconds)):
             due = begin + number / self._orders.rate
             if (early := due - time.monotonic()) > 0:
                 await asyncio.sleep(early)
             await self._waiting.acquire()
-            if self.stop.is_set() or time.monotonic() > begin + self._orders.seconds + self._orders.grace_s:
+            if self.stop.is_set() or time.monotonic() > begin + seconds + self._orders.grace_s:
                 break
             task = asyncio.ensure_future(self._ask(number, choose.randrange(self._orders.users), due))
             asking.add(task)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kafka import KafkaConsumer
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 
 from kafka_lab.events import (
@@ -18,6 +18,7 @@ from kafka_lab.events import (
     WorkerStarted,
     WorkerStopped,
 )
+from kafka_lab.openim.clients import Consumer
 from kafka_lab.openim.records import Copy, StrangeRecordError, copy_of
 from kafka_lab.timeline import Timeline
 
@@ -28,6 +29,10 @@ COMMITS = ("with_store", "before_store")
 _POLL_MS = 200
 _AGAIN_S = 0.2
 _COMMITS = 25
+_COMMIT_S = 0.5  # while there is more to do; OpenIM's workers commit once a second
+# From one batch to the next, at least: records gather meanwhile (in OpenIM for 100 ms), and a batch costs
+# little more than a record.
+_GATHER_S = 0.05
 
 
 class Worker:
@@ -41,7 +46,7 @@ class Worker:
     ----------
     name : str
         Such as ``"mongo-1"``.
-    consumer : kafka.KafkaConsumer
+    consumer : Consumer
         A member of the group, without automatic commits; the worker closes it.
     handle : callable
         Is given the copies of a batch, and stores them, all or none. It raises sqlite3.OperationalError or a
@@ -57,7 +62,7 @@ class Worker:
     def __init__(
         self,
         name: str,
-        consumer: KafkaConsumer,
+        consumer: Consumer,
         handle: Callable[[Sequence[Copy]], None],
         timeline: Timeline,
         *,
@@ -73,6 +78,7 @@ class Worker:
         self._closing = threading.Event()
         self._killed = False
         self._error: Exception | None = None
+        self._stored_s: float | None = None  # when the first record was stored whose offset is not committed
         self._thread = threading.Thread(target=self._work, name=f"kafka-lab-{name}", daemon=True)
 
     @property
@@ -110,37 +116,46 @@ class Worker:
         try:
             while not self._closing.is_set():
                 self._work_once()
+            if self._stored_s is not None and not self._killed:
+                self._commit()
         except Exception as error:  # noqa: BLE001 - raised again by close()
             self._error = error
             self._timeline.append(WorkerFailed(self.name, type(error).__name__))
         finally:
-            self._consumer.close(autocommit=False)
+            self._consumer.close()
             self._timeline.append(WorkerStopped(self.name, killed=self._killed))
 
     def _work_once(self) -> None:
+        if self._stored_s is not None and time.monotonic() - self._stored_s > _COMMIT_S:
+            self._commit()
         try:
             polled = self._consumer.poll(timeout_ms=_POLL_MS)
         except KafkaError:  # no broker to be reached: they come back, or the lab is closed
             self._closing.wait(_AGAIN_S)
             return
+        begin_s = time.monotonic()
         records = [record for records in polled.values() for record in records]
         if not records:
+            if self._stored_s is not None:
+                self._commit()
             return
         if self._commits_first:
             for _ in range(_COMMITS):  # the first tries can come while the group still moves
                 if self._commit() or self._closing.wait(_AGAIN_S):
                     break
-        if (
-            self._store([copy for record in records if (copy := self._read(record))])
-            and not self._commits_first
-        ):
-            self._commit()
+        if not self._store([copy for record in records if (copy := self._read(record))]):
+            self._stored_s = None  # a commit now would be of these records too
+            return
+        if not self._commits_first and self._stored_s is None:
+            self._stored_s = time.monotonic()
+        self._closing.wait(max(0.0, begin_s + _GATHER_S - time.monotonic()))
 
     def _commit(self) -> bool:
         try:
             self._consumer.commit()
         except KafkaError:  # the group is moving: what is stored comes again, and is known
             return False
+        self._stored_s = None
         return True
 
     def _store(self, copies: Sequence[Copy]) -> bool:

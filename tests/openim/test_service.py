@@ -10,7 +10,13 @@ from collections.abc import Iterator
 import pytest
 
 from kafka_lab import Lab, LeaderChanged
-from kafka_lab.errors import ClosedError, ConfigurationError, DeliveryUnknownError, InvalidNotificationError
+from kafka_lab.errors import (
+    BrokerUnavailableError,
+    ClosedError,
+    ConfigurationError,
+    DeliveryUnknownError,
+    InvalidNotificationError,
+)
 from kafka_lab.events import (
     NotificationAccepted,
     NotificationPushed,
@@ -129,6 +135,50 @@ def test_a_stream_survives_the_death_of_its_leader(lab: Lab, openim: OpenIM) -> 
     assert account.unknown == 0
     for user in users:
         assert [m.text for m in openim.inbox.messages(user)] == [str(n) for n in range(sent[user])]
+
+
+def test_who_asked_a_gateway_that_is_killed_knows_what_can_be_known(lab: Lab, openim: OpenIM) -> None:
+    begin = len(lab.timeline)
+    stop = threading.Event()
+    knows: Counter[str] = Counter()
+    sure: set[str] = set()
+
+    def ask(user: str) -> None:
+        while not stop.is_set():
+            try:
+                sure.add(openim.send(user, "x").clientMsgID)
+            except DeliveryUnknownError:
+                knows["unknown"] += 1
+            except BrokerUnavailableError:
+                knows["not sent"] += 1
+                stop.wait(0.05)
+
+    threads = [threading.Thread(target=ask, args=(f"asks-{number}",)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    try:
+        until(lambda: len(sure) > 20, timeout_s=30)
+        openim.kill_gateway()
+        until(lambda: knows["not sent"] >= 6, timeout_s=30)
+        openim.start_gateway()
+        before = len(sure)
+        until(lambda: len(sure) > before + 20, timeout_s=30)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    account = openim.account(wait_s=60)
+    assert account.clean, account
+    accepted, unknown = (
+        {event.clientMsgID for event in lab.timeline.since(begin) if isinstance(event, kind)}
+        for kind in (NotificationAccepted, NotificationUnknown)
+    )
+    assert sure <= accepted
+    # Who got no answer asked for one that was accepted, or is unknown, or had not been begun.
+    assert len((accepted | unknown) - sure) <= knows["unknown"]
+    stored = Counter(m.message.clientMsgID for n in range(6) for m in openim.inbox.messages(f"asks-{n}"))
+    assert set(stored.values()) == {1}
+    assert set(stored) <= accepted | unknown
 
 
 def test_a_notification_reaches_every_stage(lab: Lab, openim: OpenIM) -> None:

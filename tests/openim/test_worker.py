@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
+from kafka.producer.future import FutureProduceResult, FutureRecordMetadata
 
 from kafka_lab.errors import (
     BrokerUnavailableError,
@@ -26,7 +30,7 @@ from kafka_lab.events import (
     WorkerStopped,
 )
 from kafka_lab.openim.message import MsgData
-from kafka_lab.openim.publisher import Publisher
+from kafka_lab.openim.publisher import Pending, Publisher
 from kafka_lab.openim.records import Copy
 from kafka_lab.openim.worker import Worker
 from kafka_lab.timeline import Timeline
@@ -50,12 +54,15 @@ class Consumer:
     def __init__(self, *batches: list[Record], then: Exception | None = None) -> None:
         self.batches = list(batches)
         self.then = then
+        self.polled = self.committed = 0  # records
         self.commits = 0
         self.closed = False
 
     def poll(self, timeout_ms: int) -> dict[TopicPartition, list[Record]]:
         if self.batches:
-            return {TopicPartition("ws2ms_chat", 0): self.batches.pop(0)}
+            batch = self.batches.pop(0)
+            self.polled += len(batch)
+            return {TopicPartition("ws2ms_chat", 0): batch}
         if self.then:
             raise self.then
         threading.Event().wait(timeout_ms / 1000)
@@ -63,9 +70,9 @@ class Consumer:
 
     def commit(self) -> None:
         self.commits += 1
+        self.committed = self.polled
 
-    def close(self, *, autocommit: bool) -> None:
-        assert not autocommit
+    def close(self) -> None:
         self.closed = True
 
 
@@ -129,13 +136,38 @@ def test_what_cannot_be_stored_is_tried_again_and_read_no_further() -> None:
     consumer = Consumer([record(message(), 0)], [record(message(), 1)])
     store = Store(sqlite3.OperationalError("database is locked"), KafkaTimeoutError("no broker"))
     work = Work(consumer, store)
-    until(lambda: consumer.commits == 2)
+    until(lambda: consumer.committed == 2)
     work.close()
     assert store.offsets == [0, 1]
     stalled = work.timeline.find(WorkerStalled)
     assert stalled is not None
     assert stalled.reason == "OperationalError: database is locked"
     assert work.timeline.find(WorkerResumed)
+
+
+@pytest.mark.parametrize("end", ["close", "kill"])
+def test_what_is_committed_was_stored(end: str) -> None:
+    class Half(Store):
+        def __call__(self, copies: Any) -> None:
+            if self.batches:
+                raise sqlite3.OperationalError("locked")
+            super().__call__(copies)
+
+    consumer, store = Consumer([record(message(), 0)], [record(message(), 1)]), Half()
+    work = Work(consumer, store)
+    until(lambda: work.timeline.find(WorkerStalled))
+    getattr(work.worker, end)()
+    assert store.offsets == [0]
+    assert consumer.polled == 2
+    assert consumer.committed < 2
+
+
+def test_what_was_stored_is_committed_in_the_end() -> None:
+    consumer, store = Consumer(*([record(message(), offset)] for offset in range(3))), Store()
+    work = Work(consumer, store)
+    until(lambda: len(store.batches) == 3)
+    work.close()
+    assert consumer.committed == 3
 
 
 def test_a_killed_worker_commits_nothing_that_is_not_stored() -> None:
@@ -204,23 +236,31 @@ def test_a_worker_that_failed_says_so_and_raises_when_closed() -> None:
     work.worker.close()
 
 
-class Future:
-    def __init__(self, error: Exception | None = None) -> None:
-        self.error = error
+def acknowledgement(error: Exception | None = None) -> FutureRecordMetadata:
+    """A producer's future that has its answer already."""
+    result = FutureProduceResult(TopicPartition("ws2ms_chat", 0))
+    future = FutureRecordMetadata(result, 0, 0, None, 0, 0, 0)
+    result.failure(error) if error else result.success((0, 0, None))
+    return future
 
-    def get(self, _: float) -> None:
-        if self.error:
-            raise self.error
+
+def waited(pending: Pending) -> None:
+    pending.wait()
+
+
+def awaited(pending: Pending) -> None:
+    with ThreadPoolExecutor(1) as thread:  # a test's browser has a loop in this one
+        thread.submit(lambda: asyncio.run(pending.acknowledged())).result()
 
 
 class Producer:
     """Answers each send with the next of these: a future, or an error to raise."""
 
-    def __init__(self, *answers: Future | Exception) -> None:
+    def __init__(self, *answers: FutureRecordMetadata | Exception) -> None:
         self.answers = list(answers)
         self.sent: list[tuple[str, bytes]] = []
 
-    def send(self, topic: str, *, key: bytes, value: bytes) -> Future:
+    def send(self, topic: str, *, key: bytes, value: bytes) -> FutureRecordMetadata:
         assert json.loads(value)["msgData"]
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
@@ -230,7 +270,7 @@ class Producer:
 
 
 def test_a_copy_for_the_recipient_and_one_for_the_sender() -> None:
-    producer = Producer(Future(), Future())
+    producer = Producer(acknowledgement(), acknowledgement())
     sent = message()
     Publisher(producer, wait_s=1).begin("op", sent, sent.inboxes()).wait()
     assert producer.sent == [("ws2ms_chat", b"18712345678"), ("ws2ms_chat", b"openIM123456")]
@@ -240,24 +280,47 @@ def test_a_copy_for_the_recipient_and_one_for_the_sender() -> None:
     ("answers", "error"),
     [
         ((KafkaTimeoutError("no metadata"),), BrokerUnavailableError),
-        ((Future(), KafkaTimeoutError("no metadata")), DeliveryUnknownError),
-        ((Future(), Future(KafkaTimeoutError("no answer"))), DeliveryUnknownError),
+        ((acknowledgement(), KafkaTimeoutError("no metadata")), DeliveryUnknownError),
+        ((acknowledgement(), acknowledgement(KafkaTimeoutError("no answer"))), DeliveryUnknownError),
         ((MessageSizeTooLargeError("2 MB"),), InvalidNotificationError),
-        ((Future(), MessageSizeTooLargeError("2 MB")), DeliveryUnknownError),
+        ((acknowledgement(), MessageSizeTooLargeError("2 MB")), DeliveryUnknownError),
     ],
 )
-def test_what_a_failure_means(answers: tuple[Future | Exception, ...], error: type[Exception]) -> None:
+@pytest.mark.parametrize("wait", [waited, awaited])
+def test_what_a_failure_means(
+    answers: tuple[FutureRecordMetadata | Exception, ...],
+    error: type[Exception],
+    wait: Callable[[Pending], None],
+) -> None:
     with pytest.raises(error):
-        Publisher(Producer(*answers), wait_s=1).begin("op", message(), ("ada", "ben")).wait()
+        wait(Publisher(Producer(*answers), wait_s=1).begin("op", message(), ("ada", "ben")))
+
+
+def test_who_awaits_is_told_when_the_last_copy_is_acknowledged() -> None:
+    result = FutureProduceResult(TopicPartition("ws2ms_chat", 0))
+    late = FutureRecordMetadata(result, 0, 0, None, 0, 0, 0)
+    pending = Publisher(Producer(acknowledgement(), late), wait_s=30).begin("op", message(), ("ada", "ben"))
+    with ThreadPoolExecutor(1) as thread:
+        told = thread.submit(lambda: asyncio.run(pending.acknowledged()))
+        with pytest.raises(TimeoutError):
+            told.result(0.1)
+        result.success((0, 0, None))
+        told.result(30)
+
+
+def test_what_is_never_acknowledged_is_unknown() -> None:
+    late = FutureRecordMetadata(FutureProduceResult(TopicPartition("ws2ms_chat", 0)), 0, 0, None, 0, 0, 0)
+    with pytest.raises(DeliveryUnknownError, match="in time"):
+        awaited(Publisher(Producer(late), wait_s=0.1).begin("op", message(), ("ada",)))
 
 
 def test_each_member_of_a_group_gets_a_copy_of_their_own() -> None:
     class Keeping(Producer):
-        def send(self, topic: str, *, key: bytes, value: bytes) -> Future:
+        def send(self, topic: str, *, key: bytes, value: bytes) -> FutureRecordMetadata:
             self.values = [*getattr(self, "values", ()), json.loads(value)["msgData"]["recvID"]]
             return super().send(topic, key=key, value=value)
 
-    producer = Keeping(Future(), Future())
+    producer = Keeping(acknowledgement(), acknowledgement())
     group = message(contentType=101, content={"text": "x"}, sessionType=2, groupID="g1", recvID="")
     Publisher(producer, wait_s=1).begin("op", group, group.inboxes(("ada", "ben"))).wait()
     assert producer.values == ["ada", "ben"]
@@ -284,4 +347,6 @@ def test_what_is_too_large_to_hand_on_is_left_out_alone() -> None:
 def test_a_record_that_would_be_too_large_later_is_refused_at_once() -> None:
     large = message().model_copy(update={"recvID": "u" * 500_000})
     with pytest.raises(InvalidNotificationError):
-        Publisher(Producer(Future(), Future()), wait_s=1).begin("op", large, large.inboxes())
+        Publisher(Producer(acknowledgement(), acknowledgement()), wait_s=1).begin(
+            "op", large, large.inboxes()
+        )
