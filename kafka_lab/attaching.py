@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -147,20 +149,49 @@ def _first_answer(servers: Sequence[str], settings: Mapping[str, object]) -> str
         Nobody answers, or not to us.
     """
     where = ", ".join(servers)
+    reasons = _Reasons()
     try:
-        with LabAdmin(**{
-            "bootstrap_timeout_ms": _FIRST_ANSWER_MS,
-            "request_timeout_ms": _FIRST_ANSWER_MS,
-            **settings,
-            "bootstrap_servers": list(servers),
-        }) as admin:
+        with (
+            reasons.heard(),
+            LabAdmin(**{
+                "bootstrap_timeout_ms": _FIRST_ANSWER_MS,
+                "request_timeout_ms": _FIRST_ANSWER_MS,
+                **settings,
+                "bootstrap_servers": list(servers),
+            }) as admin,
+        ):
             return _mode(admin)
     except (KafkaError, OSError, ValueError, AssertionError) as error:
         raise ConfigurationError(
-            f"no broker at {where} answers: {type(error).__name__}: {error}\n"
+            f"no broker at {where} answers: {reasons.last or f'{type(error).__name__}: {error}'}\n"
             "Does one run there? Does it want TLS or a password? They are kafka-python's settings, such as "
             "Lab.attach(..., security_protocol='SASL_SSL', sasl_mechanism='PLAIN', sasl_plain_username=...)."
         ) from error
+
+
+class _Reasons(logging.Handler):
+    """Why kafka-python could not connect: version 3.0.12 tells its log alone of a wrong password."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.last = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep what is said of a connection; that it ended says less than why."""
+        if record.msg.startswith("Bootstrap connection") and isinstance(record.args, tuple):
+            said = str(record.args[1])
+            if not self.last or "socket disconnected" not in said:
+                self.last = said
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Listen while the block lasts."""
+        log = logging.getLogger("kafka.net")
+        log.addHandler(self)
+        try:
+            yield
+        finally:
+            log.removeHandler(self)
 
 
 def _mode(admin: LabAdmin) -> str:

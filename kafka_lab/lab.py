@@ -116,6 +116,7 @@ class Lab(Looking, Using, Moving, Breaking):
         self._state = History(self.timeline)
         self._assembly: Assembly | None = None
         self._openim: OpenIM | None = None
+        self._had_openim = False
         self._lock = threading.Lock()
         self._acts = threading.RLock()  # one act at a time, whichever program asks for it
         self._stop_recording: Callable[[], None] | None = None
@@ -333,7 +334,7 @@ class Lab(Looking, Using, Moving, Breaking):
             self._assembly = self._openim = None
 
     def __enter__(self) -> Self:
-        return self.start()
+        return self if self._assembly is not None else self.start()  # attached and joined ones have started
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -43,6 +43,7 @@ class Using(ABC):
 
     timeline: Timeline
     _openim: OpenIM | None
+    _had_openim: bool
     _lock: threading.Lock
 
     @abstractmethod
@@ -143,7 +144,8 @@ class Using(ABC):
         --------
         ``print(lab.tool("topics", "--describe", "--topic", "chat"))``
         """
-        return run_tool(self._running.cluster, name, *arguments)
+        running = self._running
+        return run_tool(running.cluster, name, *arguments, client_settings=running.clients.settings)
 
     def address_of(self, node: str) -> tuple[str, int]:
         """Return host and port where a node listens for clients.
@@ -396,8 +398,10 @@ class Using(ABC):
 
         state = self.state
         taken = HISTORY_GROUP in state.groups and bool(state.groups[HISTORY_GROUP].members)
-        if isinstance(running.cluster, RemoteCluster) and (
-            taken or (not running.cluster.ours and MESSAGES_TOPIC in state.topics)
+        if (
+            isinstance(running.cluster, RemoteCluster)
+            and not self._had_openim  # what is still there is its own
+            and (taken or (not running.cluster.ours and MESSAGES_TOPIC in state.topics))
         ):
             raise ConfigurationError(
                 "this cluster has an OpenIM already, in another program: its workers and yours would share "
@@ -410,6 +414,7 @@ class Using(ABC):
 
         running = self._running
         self._check_nobody_else_has_openim(running)
+        library = _library(running, self.timeline, options)
         enough = str(min_insync_replicas(len(self.brokers)))
         topics = dict.fromkeys(
             (records.MESSAGES_TOPIC, records.MONGO_TOPIC, records.PUSH_TOPIC), records.PARTITIONS
@@ -419,7 +424,7 @@ class Using(ABC):
                 running.topics.create(topic, partitions, None, {"min.insync.replicas": enough})
         service = OpenIM(
             self.timeline,
-            library=_library(running, self.timeline, options),
+            library=library,
             database=running.cluster.folder / "inbox.sqlite",
             delivery_timeout_ms=running.clients.delivery_timeout_ms,
             options=options,
@@ -430,7 +435,7 @@ class Using(ABC):
             service.close()
             raise
         running.closers.add(service.close)
-        self._openim = service
+        self._openim, self._had_openim = service, True
         return service
 
 

@@ -3,9 +3,8 @@ from __future__ import annotations
 import pytest
 
 from kafka_lab import Lab
-from kafka_lab.clients import _text
 from kafka_lab.errors import ClosedError
-from kafka_lab.events import IsrShrunk, RecordAcknowledged, RecordFailed
+from kafka_lab.events import IsrShrunk, RecordAcknowledged, RecordFailed, clipped
 
 
 @pytest.mark.parametrize(
@@ -20,7 +19,7 @@ from kafka_lab.events import IsrShrunk, RecordAcknowledged, RecordFailed
     ],
 )
 def test_the_timeline_keeps_a_bounded_text(value: object, text: str | None) -> None:
-    assert _text(value) == text
+    assert clipped(value) == text
 
 
 @pytest.mark.jvm
