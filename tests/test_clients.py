@@ -4,22 +4,7 @@ import pytest
 
 from kafka_lab import Lab
 from kafka_lab.errors import ClosedError
-from kafka_lab.events import IsrShrunk, RecordAcknowledged, RecordFailed, clipped
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (b"plain", "plain"),
-        ("系统".encode(), "系统"),
-        (b"\xff\xfe", "��"),
-        (None, None),
-        ("x" * 500, "x" * 119 + "…"),
-        (b"x" * 10**7, "x" * 119 + "…"),
-    ],
-)
-def test_the_timeline_keeps_a_bounded_text(value: object, text: str | None) -> None:
-    assert clipped(value) == text
+from kafka_lab.events import IsrShrunk, RecordAcknowledged, RecordFailed
 
 
 @pytest.mark.jvm

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kafka_lab import events
-from kafka_lab.events import EVENT_TYPES, Event, LeaderChanged
+from kafka_lab.events import EVENT_TYPES, Event, LeaderChanged, clipped
 
 NAMES = st.text(max_size=20)
 
@@ -53,5 +53,29 @@ def test_wrong_fields_are_refused(change: dict[str, object], complaint: str) -> 
 
 
 def test_every_public_event_can_be_recorded() -> None:
-    public = {name for name in events.__all__ if name not in {"EVENT_TYPES", "Event"}}
+    public = {name for name in events.__all__ if name not in {"EVENT_TYPES", "Event", "clipped"}}
     assert public == set(EVENT_TYPES)
+
+
+def test_an_event_is_stamped_once_and_then_copied() -> None:
+    event = LeaderChanged("chat", 0, "broker-1", None, 0)
+    first = event.stamped(3, 1.5)
+    assert first is event
+    again = event.stamped(0, 2.0)
+    assert (again.seq, again.at_s) == (0, 2.0)
+    assert (event.seq, event.at_s) == (3, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (b"plain", "plain"),
+        ("系统".encode(), "系统"),
+        (b"\xff\xfe", "��"),
+        (None, None),
+        ("x" * 500, "x" * 119 + "…"),
+        (b"x" * 10**7, "x" * 119 + "…"),
+    ],
+)
+def test_the_timeline_keeps_a_bounded_text(value: object, text: str | None) -> None:
+    assert clipped(value) == text

@@ -38,9 +38,10 @@ _GATHER_S = 0.05
 class Worker:
     """Reads records, hands them on in batches, and commits their offsets.
 
-    With ``commit="with_store"`` offsets are committed after a batch was handled: what is interrupted comes
-    again, and is recognised. With ``"before_store"`` they are committed as soon as the records are in
-    memory, as in OpenIM v2.1.0 (``online_history_msg_handler.go``): a crash loses what was not stored yet.
+    With ``commit="with_store"`` only offsets of what was handled are committed, every half second and when
+    there is nothing more to do: what is interrupted comes again, and is recognised. With ``"before_store"``
+    they are committed as soon as the records are in memory, as in OpenIM v2.1.0
+    (``online_history_msg_handler.go``): a crash loses what was not stored yet.
 
     Parameters
     ----------
