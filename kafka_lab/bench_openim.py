@@ -93,7 +93,7 @@ def _under_load(report: Report) -> list[Figure]:
 
 def _installed() -> list[str]:
     """Return the clients that can carry OpenIM here."""
-    return [client for client in CLIENTS if find_spec(client.replace("-python", "").replace("-", "_"))]
+    return [client for client in CLIENTS if client != "confluent-kafka" or find_spec("confluent_kafka")]
 
 
 def _wrong(done: LoadReport) -> int:

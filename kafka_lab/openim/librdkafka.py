@@ -22,6 +22,7 @@ from kafka.future import Future
 from kafka.structs import TopicPartition
 
 from kafka_lab.events import Event, RecordAcknowledged, RecordFailed, RecordRead, clipped
+from kafka_lab.threads import Threads
 from kafka_lab.timeline import Timeline
 
 __all__ = ["Librdkafka"]
@@ -113,9 +114,8 @@ class LibrdkafkaProducer:
         self._numbers = numbers
         self._settled = threading.Condition()
         self._back: list[tuple[_Sent, confluent_kafka.KafkaError | None, confluent_kafka.Message]] = []
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._serve, name=f"{name}-answers", daemon=True)
-        self._thread.start()
+        self._threads = Threads()
+        self._threads.start({f"{name}-answers": self._serve})
 
     def send(
         self, topic: str, *, value: bytes, key: bytes, headers: list[tuple[str, bytes]] | None = None
@@ -138,10 +138,9 @@ class LibrdkafkaProducer:
 
     def close(self, timeout: float) -> None:
         """Deliver what was handed over, in so many seconds at most; the rest fails."""
-        if self._closing.is_set():
+        if self._threads.closing.is_set():
             return
-        self._closing.set()
-        self._thread.join()
+        self._threads.close()
         if self._producer.flush(timeout):
             self._producer.purge()
             self._producer.flush(timeout)
@@ -153,7 +152,7 @@ class LibrdkafkaProducer:
         self._back.append((sent, error, message))
 
     def _serve(self) -> None:
-        while not self._closing.is_set():
+        while not self._threads.closing.is_set():
             self._producer.poll(_SERVE_S)
             self._settle()
 

@@ -244,7 +244,7 @@ class Management:
         begun = self._begun(request, message)
         try:
             if isinstance(begun, NotificationError):
-                return self._failed(message, begun)
+                raise begun
             await begun.pending.acknowledged()
         except NotificationError as error:
             return self._failed(message, error)
@@ -257,7 +257,7 @@ class Management:
         """Wait for a message that was handed over, and return the answer."""
         try:
             if isinstance(begun, NotificationError):
-                return self._failed(message, begun)
+                raise begun
             begun.pending.wait()
         except NotificationError as error:
             return self._failed(message, error)

@@ -60,7 +60,7 @@ def test_what_is_not_delivered_when_it_is_closed_has_failed(producer: Librdkafka
     future = producer.send("t", key=b"k", value=b"v")
     producer.close(timeout=0)
     assert isinstance(future.exception, KafkaError)
-    assert not [thread for thread in threading.enumerate() if thread.name == "nobody-there-answers"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "kafka-lab-nobody-there-answers"]
     producer.close(timeout=0)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -28,6 +28,7 @@ from kafka_lab.events import (
 from kafka_lab.openim.partitioner import sarama_partition
 from kafka_lab.openim.records import DEAD_LETTERS, MESSAGES_TOPIC
 from kafka_lab.openim.service import OpenIM, Receipt
+from kafka_lab.threads import Threads
 
 from ..waiting import until
 from .conftest import request
@@ -107,18 +108,16 @@ def test_an_online_only_notification_is_not_stored(lab: Lab, openim: OpenIM) -> 
 
 def test_a_stream_survives_the_death_of_its_leader(lab: Lab, openim: OpenIM) -> None:
     """Four senders at once; nothing lost, nothing twice, each one's order kept."""
-    stop = threading.Event()
+    threads = Threads()
     sent: Counter[str] = Counter()
 
     def send(user: str) -> None:
-        while not stop.is_set():
+        while not threads.closing.is_set():
             openim.send(user, str(sent[user]))
             sent[user] += 1
 
     users = [f"user-{number}" for number in range(4)]
-    threads = [threading.Thread(target=send, args=(user,)) for user in users]
-    for thread in threads:
-        thread.start()
+    threads.start({user: partial(send, user) for user in users})
     try:
         partition = sarama_partition(b"user-0", 8)
         victim = lab.leader_of(MESSAGES_TOPIC, partition)
@@ -127,9 +126,7 @@ def test_a_stream_survives_the_death_of_its_leader(lab: Lab, openim: OpenIM) -> 
         elected = lab.wait_for(LeaderChanged, topic=MESSAGES_TOPIC, partition=partition)
         lab.wait_for(NotificationAccepted, since=elected.seq)
     finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
+        threads.close()
     account = openim.account(wait_s=60)
     assert account.clean, account
     assert account.unknown == 0
@@ -139,23 +136,21 @@ def test_a_stream_survives_the_death_of_its_leader(lab: Lab, openim: OpenIM) -> 
 
 def test_who_asked_a_gateway_that_is_killed_knows_what_can_be_known(lab: Lab, openim: OpenIM) -> None:
     begin = len(lab.timeline)
-    stop = threading.Event()
+    threads = Threads()
     knows: Counter[str] = Counter()
     sure: set[str] = set()
 
     def ask(user: str) -> None:
-        while not stop.is_set():
+        while not threads.closing.is_set():
             try:
                 sure.add(openim.send(user, "x").clientMsgID)
             except DeliveryUnknownError:
                 knows["unknown"] += 1
             except BrokerUnavailableError:
                 knows["not sent"] += 1
-                stop.wait(0.05)
+                threads.closing.wait(0.05)
 
-    threads = [threading.Thread(target=ask, args=(f"asks-{number}",)) for number in range(6)]
-    for thread in threads:
-        thread.start()
+    threads.start({user: partial(ask, user) for user in (f"asks-{number}" for number in range(6))})
     try:
         until(lambda: len(sure) > 20, timeout_s=30)
         openim.kill_gateway()
@@ -164,9 +159,7 @@ def test_who_asked_a_gateway_that_is_killed_knows_what_can_be_known(lab: Lab, op
         before = len(sure)
         until(lambda: len(sure) > before + 20, timeout_s=30)
     finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
+        threads.close()
     account = openim.account(wait_s=60)
     assert account.clean, account
     accepted, unknown = (
