@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kafka_lab.errors import ConfigurationError, KafkaLabError
 from kafka_lab.showing import told_to
-from kafka_lab.state import ClusterState
+from kafka_lab.state import ClusterState, NodeState
 from kafka_lab.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ __all__ = ["Dashboard"]
 _PER_S = 10.0
 _SLOW_MS = 200.0
 _REST = "Choose a node, then an act."
+NODE_ACTS = ("kill", "stop", "restart", "pause", "resume", "expire session", "fail disk", "repair disk")
+LINK_ACTS = ("cut", "slow", "drop responses", "reset", "heal")
 
 
 class Controlled(Protocol):
@@ -40,6 +42,9 @@ class Controlled(Protocol):
     def kill(self, node: str) -> object:
         """End a node at once."""
 
+    def stop(self, node: str) -> object:
+        """Let a node shut down in order."""
+
     def restart(self, node: str) -> object:
         """Start a node that is down."""
 
@@ -49,11 +54,26 @@ class Controlled(Protocol):
     def resume(self, node: str) -> object:
         """Let a paused node go on."""
 
+    def expire_session(self, broker: str) -> object:
+        """End a broker's session with ZooKeeper."""
+
+    def fail_disk(self, broker: str) -> object:
+        """Let a broker's disk refuse writes."""
+
+    def repair_disk(self, broker: str) -> object:
+        """Undo that."""
+
     def cut(self, a: str, b: str) -> object:
         """Cut a link."""
 
     def slow(self, a: str, b: str, *, latency_ms: float) -> object:
         """Make a link slow."""
+
+    def drop_responses(self, a: str, b: str) -> object:
+        """Lose the answers on a link."""
+
+    def reset(self, a: str, b: str) -> object:
+        """Break off the connections of a link once."""
 
     def heal(self, a: str, b: str) -> object:
         """Make a link whole."""
@@ -63,15 +83,6 @@ class Controlled(Protocol):
 
     def stream(self, topic: str, *, per_s: float) -> Stream:
         """Send messages from now on."""
-
-    def topology(self) -> View:
-        """Return the picture of brokers and replicas."""
-
-    def elections(self) -> View:
-        """Return the time axis."""
-
-    def groups(self) -> View:
-        """Return the picture of consumer groups."""
 
     def together(self, *views: View) -> Together:
         """Return views under one slider."""
@@ -83,29 +94,52 @@ def why_not(act: str, peers: tuple[str, str], state: ClusterState, *, links: boo
     Examples
     --------
     >>> from kafka_lab.state import NodeState
-    >>> state = ClusterState(nodes={"broker-1": NodeState("broker", running=True)})
+    >>> state = ClusterState(nodes={"broker-1": NodeState("broker", pid=7, running=True)})
     >>> why_not("restart", ("broker-1", "broker-2"), state, links=False)
     'it runs'
     """
+    if act in LINK_ACTS:
+        return _why_no_link(act, peers, state, links=links)
     node = state.nodes.get(peers[0])
-    if act in ("cut", "slow", "heal"):
-        if not links:
-            return "this lab has no links: make it with Lab(links=True)"
-        if peers[0] == peers[1]:
-            return "choose two different nodes"
-        broken = tuple(sorted(peers)) in state.links
-        if act == "heal":
-            return "" if broken else "nothing is broken between these two"
-        return "it is broken already" if broken else ""
     if node is None:
         return "there is no such node"
+    if not node.pid:
+        return "its process is somebody else's"
+    down = "" if node.running else "it is down"
     reasons = {
-        "kill": "it is down" if not node.running else "",
-        "restart": "it runs" if node.running else "",
-        "pause": "it is down" if not node.running else "it is paused" if node.paused else "",
+        "kill": down,
+        "stop": down,
+        "restart": "it runs" if node.running else "its disk is broken" if node.disk_failed else "",
+        "pause": down or ("it is paused" if node.paused else ""),
         "resume": "" if node.paused else "it is not paused",
+        "expire session": _why_no_session(node, state),
+        "fail disk": "it is no broker"
+        if node.role != "broker"
+        else "its disk is broken already"
+        if node.disk_failed
+        else down,
+        "repair disk": "" if node.disk_failed else "its disk is not broken",
     }
     return reasons[act]
+
+
+def _why_no_link(act: str, peers: tuple[str, str], state: ClusterState, *, links: bool) -> str:
+    if not links:
+        return "this lab has no links: make it with Lab(links=True)"
+    if peers[0] == peers[1]:
+        return "choose two different nodes"
+    broken = tuple(sorted(peers)) in state.links
+    if act == "heal":
+        return "" if broken else "nothing is broken between these two"
+    return "it is broken already" if broken else ""
+
+
+def _why_no_session(node: NodeState, state: ClusterState) -> str:
+    if all(other.role != "zookeeper" for other in state.nodes.values()):
+        return "in KRaft there is no session"
+    if node.role != "broker":
+        return "it is no broker"
+    return "" if node.registered else "it has no session"
 
 
 class Dashboard:
@@ -117,10 +151,18 @@ class Dashboard:
     ----------
     lab : Controlled
         A running lab.
+    *views : View
+        What to show of it, from top to bottom.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no view, or they are not of one lab.
     """
 
-    def __init__(self, lab: Controlled) -> None:
+    def __init__(self, lab: Controlled, *views: View) -> None:
         self._lab = lab
+        self._together = lab.together(*views)
         self._wanted: queue.SimpleQueue[tuple[str, Callable[[], object]] | None] = queue.SimpleQueue()
         self._doing = ""
         self._last = _REST
@@ -155,18 +197,14 @@ class Dashboard:
         from kafka_lab.views.widget import make
 
         names = list(self._lab.state.nodes)
-        self._node = w.Dropdown(options=names, description="node")
-        self._peer = w.Dropdown(options=names, value=names[-1], description="and")
-        self._topic = w.Dropdown(options=self._topics(), description="topic")
+        narrow: dict[str, Any] = {"layout": w.Layout(width="220px"), "style": {"description_width": "44px"}}
+        self._node = w.Dropdown(options=names, description="node", **narrow)
+        self._peer = w.Dropdown(options=names, value=names[-1], description="and", **narrow)
+        self._topic = w.Dropdown(options=self._topics(), description="topic", **narrow)
         self._buttons: dict[str, Any] = {}
         acts: dict[str, Callable[[], object]] = {
-            "kill": lambda: self._lab.kill(self._node.value),
-            "restart": lambda: self._lab.restart(self._node.value),
-            "pause": lambda: self._lab.pause(self._node.value),
-            "resume": lambda: self._lab.resume(self._node.value),
-            "cut": lambda: self._lab.cut(self._node.value, self._peer.value),
-            "slow": lambda: self._lab.slow(self._node.value, self._peer.value, latency_ms=_SLOW_MS),
-            "heal": lambda: self._lab.heal(self._node.value, self._peer.value),
+            **{name: partial(self._to_node, name) for name in NODE_ACTS},
+            **{name: partial(self._to_link, name) for name in LINK_ACTS},
             "heal all": self._lab.heal_all,
             "start stream": self._start_stream,
             "stop stream": self._stop_stream,
@@ -178,24 +216,35 @@ class Dashboard:
         for chosen in (self._node, self._peer, self._topic):
             chosen.observe(lambda _: self._refresh(), names="value")
         self._status = w.Label()
-        of = self._buttons
-        self._box = w.VBox([
-            w.HBox([self._node, of["kill"], of["restart"], of["pause"], of["resume"], of["heal all"]]),
-            w.HBox([self._peer, of["cut"], of["slow"], of["heal"]]),
-            w.HBox([self._topic, of["start stream"], of["stop stream"], self._status]),
-            make(self._lab.together(self._lab.topology(), self._lab.elections(), self._lab.groups())),
-        ])
+        rows = [
+            (self._node, *NODE_ACTS),
+            (self._peer, *LINK_ACTS, "heal all"),
+            (self._topic, "start stream", "stop stream"),
+        ]
+        wrapped = w.Layout(flex_flow="row wrap", align_items="center")
+        controls = [
+            w.HBox([choice, *(self._buttons[name] for name in names)], layout=wrapped)
+            for choice, *names in rows
+        ]
+        self._box = w.VBox([*controls, self._status, make(self._together)])
         self._refresh()
+
+    def _to_node(self, act: str) -> None:
+        getattr(self._lab, act.replace(" ", "_"))(self._node.value)
+
+    def _to_link(self, act: str) -> None:
+        how = {"latency_ms": _SLOW_MS} if act == "slow" else {}
+        getattr(self._lab, act.replace(" ", "_"))(self._node.value, self._peer.value, **how)
 
     def _topics(self) -> list[str]:
         return [topic for topic in sorted(self._lab.state.topics) if not topic.startswith("__")]
 
     def _ask(self, name: str, act: Callable[[], object], _button: object) -> None:
-        where = "" if name in ("heal all", "stop stream") else f" {self._node.value}"
-        if name in ("cut", "slow", "heal"):
-            where += f" – {self._peer.value}"
-        if name == "start stream":
-            where = f" to {self._topic.value}"
+        where = f" to {self._topic.value}" if name == "start stream" else ""
+        if name in NODE_ACTS:
+            where = f" {self._node.value}"
+        if name in LINK_ACTS:
+            where = f" {self._node.value} – {self._peer.value}"
         self._wanted.put((name + where, act))
 
     def _start_stream(self) -> None:

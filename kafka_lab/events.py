@@ -653,10 +653,23 @@ class NotificationStored(NotificationEvent):
 
 @dataclass(frozen=True, slots=True)
 class NotificationPushed(NotificationEvent):
-    """A user was told of a message, ``how`` is ``"online"`` (WebSocket) or ``"offline"`` (their device)."""
+    """A user was told of a message.
+
+    Attributes
+    ----------
+    user : str
+        Who.
+    how : str
+        ``"online"`` (WebSocket) or ``"offline"`` (their device).
+    topic, partition, offset
+        The record that asked for it.
+    """
 
     user: str
     how: str
+    topic: str
+    partition: int
+    offset: int
 
 
 def clipped(value: object) -> str | None:

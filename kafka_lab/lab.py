@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kafka_lab.faults import Fault
     from kafka_lab.logfiles import PartitionLog
     from kafka_lab.openim.service import OpenIM
+    from kafka_lab.views import View
 
 __all__ = ["Lab"]
 
@@ -490,12 +491,24 @@ class Lab(Looking, Using, Moving, Breaking):
 
         return judge(self, claim_of(claim) if isinstance(claim, str) else claim, bet)
 
-    def dashboard(self) -> Dashboard:
-        """Return the pictures with buttons to break the lab, for a notebook on a projector."""
+    def dashboard(self, *views: View) -> Dashboard:
+        """Return pictures with buttons to break the lab, for a notebook on a projector.
+
+        Parameters
+        ----------
+        *views : View
+            Such as ``lab.order("chat")``, from top to bottom; by default the topology, the elections and the
+            consumer groups.
+
+        Raises
+        ------
+        ConfigurationError
+            The views are not of one lab, at one moment.
+        """
         from kafka_lab.dashboard import Dashboard
 
         self._check_started()
-        return Dashboard(self)
+        return Dashboard(self, *(views or (self.topology(), self.elections(), self.groups())))
 
     @property
     def has_links(self) -> bool:

@@ -17,6 +17,7 @@ from kafka_lab.table import Table
 from kafka_lab.timeline import Timeline
 
 if TYPE_CHECKING:
+    from kafka_lab.openim.service import Receipt
     from kafka_lab.views import Together, View
     from kafka_lab.views.plots import Plot
 
@@ -190,17 +191,18 @@ class Looking(ABC):
             self.state.partitions_of(topic)  # says so
         return order_view(self.timeline, topic)
 
-    def route(self, message: str | None = None) -> View:
+    def route(self, message: str | Receipt | None = None) -> View:
         """Return the picture of one notification's way from the HTTP request to the inboxes.
 
         Parameters
         ----------
-        message : str, optional
-            Its clientMsgID; by default the latest notification's.
+        message : str or Receipt, optional
+            Its clientMsgID, or what ``lab.openim().send(...)`` returned; by default the latest notification.
         """
         from kafka_lab.views import route_view
 
-        return route_view(self.timeline, message)
+        asked = message if message is None or isinstance(message, str) else message.clientMsgID
+        return route_view(self.timeline, asked)
 
     def inbox(self, user: str) -> View:
         """Return the picture of a user's inbox, as their chat client shows it."""

@@ -40,6 +40,8 @@ class NodeState:
         Its process is there.
     paused : bool
         Its process is frozen (SIGSTOP): it is there and does nothing.
+    disk_failed : bool
+        Its log folder refuses writes.
     registered : bool
         A broker's znode ``/brokers/ids/N`` is there; in KRaft: it is not fenced. It outlives the process by
         up to a session timeout.
@@ -50,6 +52,7 @@ class NodeState:
     pid: int = 0
     running: bool = False
     paused: bool = False
+    disk_failed: bool = False
     registered: bool = False
 
     @property
@@ -253,6 +256,11 @@ def _with_node(state: ClusterState, name: str, **changes: object) -> ClusterStat
     return replace(state, nodes={**state.nodes, name: replace(node, **changes)})  # type: ignore[arg-type]
 
 
+def _with_fault(state: ClusterState, event: ev.FaultStarted | ev.FaultEnded, *, there: bool) -> ClusterState:
+    marks = {"pause": "paused", "fail_disk": "disk_failed"}
+    return _with_node(state, event.node, **{marks[event.fault]: there}) if event.fault in marks else state
+
+
 def _alive(state: ClusterState, name: str, *, alive: bool) -> dict[str, object]:
     """Return what a registration says of a process that is somebody else's: nothing else tells of it."""
     node = state.nodes.get(name)
@@ -311,7 +319,7 @@ def _(event: ev.BrokerLost, state: ClusterState) -> ClusterState:
 def _(event: ev.FaultStarted, state: ClusterState) -> ClusterState:
     if event.peer is not None:
         return replace(state, links={**state.links, _ends(event.node, event.peer): event.fault})
-    return _with_node(state, event.node, paused=True) if event.fault == "pause" else state
+    return _with_fault(state, event, there=True)
 
 
 @_apply.register
@@ -319,7 +327,7 @@ def _(event: ev.FaultEnded, state: ClusterState) -> ClusterState:
     if event.peer is not None:
         healed = _ends(event.node, event.peer)
         return replace(state, links={ends: fault for ends, fault in state.links.items() if ends != healed})
-    return _with_node(state, event.node, paused=False) if event.fault == "pause" else state
+    return _with_fault(state, event, there=False)
 
 
 @_apply.register

@@ -92,7 +92,7 @@ class Push:
         self._timeline = timeline
         self._members = members
         # Pushes that are done; they stay here while the inbox's file is locked, so that none is done again.
-        self._not_noted: dict[tuple[str, str], OfflinePush | None] = {}
+        self._not_noted: dict[tuple[str, str], tuple[OfflinePush | None, NotificationPushed]] = {}
 
     def __call__(self, copies: Sequence[Copy]) -> None:
         """Push a batch."""
@@ -101,22 +101,21 @@ class Push:
         for key, copy in wanted.items():
             if key not in told:
                 self._push(key, copy)
-        self._inbox.note_pushes(self._not_noted)
+        self._inbox.note_pushes({key: offline for key, (offline, _) in self._not_noted.items()})
         noted, self._not_noted = self._not_noted, {}
-        self._timeline.extend(
-            NotificationPushed(message, user=user, how="offline" if offline else "online")
-            for (user, message), offline in noted.items()
-        )
+        self._timeline.extend(pushed for _, pushed in noted.values())
 
     def _users(self, copy: Copy) -> Sequence[str]:
         return self._members(copy.user) if copy.message.sessionType == SUPER_GROUP_CHAT else (copy.user,)
 
     def _push(self, key: tuple[str, str], copy: Copy) -> None:
         user, message = key[0], copy.message
+        record = (copy.topic, copy.partition, copy.offset)
         if self._hub.push(user, message.model_dump_json()):
-            self._not_noted[key] = None
+            self._not_noted[key] = None, NotificationPushed(key[1], user, "online", *record)
         elif user != message.sendID and message.option("offlinePush"):
             title, text = preview(message.contentType, message.content)
             info = message.offlinePushInfo
             said = (info.title if info else "") or title or _STOCK_TITLE
-            self._not_noted[key] = OfflinePush(*key, said, (info.desc if info else "") or text)
+            offline = OfflinePush(*key, said, (info.desc if info else "") or text)
+            self._not_noted[key] = offline, NotificationPushed(key[1], user, "offline", *record)

@@ -265,16 +265,16 @@ def _draw_marks(scene: Scene, marks: list[tuple[float, str, str]], axis: _Axis, 
     for number, (at_s, kind, text) in enumerate(marks):
         colour, dashes = looks[kind]
         x = axis.x(at_s)
-        parts = [s.path(f"M{x} 62V{bottom}", stroke=colour, stroke_width=1.6, stroke_dasharray=dashes)]
         width = len(text) * 6.6 + 10
         left = min(x + 4, _LEFT + _WIDTH + _RIGHT - width)
         row = next((row for row, taken in enumerate(free) if taken <= left), None)
         if row is not None:
             free[row] = left + width
             halo = {"stroke": s.WHITE, "stroke_width": 4, "paint_order": "stroke"}
-            parts.append(
-                s.label(left, 72 + 15 * row, text, fill=colour, font_size=11, font_weight=600, **halo)
-            )
+            said = s.label(left, 72 + 15 * row, text, fill=colour, font_size=11, font_weight=600, **halo)
+            scene.items[f"mark-{at_s}-{number}-label"] = ("labels", said)  # over the lines of later marks
+        line = f"M{x} {62 + 15 * (row or 0)}V{bottom}"
+        parts = [s.path(line, stroke=colour, stroke_width=1.6, stroke_dasharray=dashes)]
         scene.add(f"mark-{at_s}-{number}", "marks", f"{text} at {at_s:.1f} s", parts)
 
 

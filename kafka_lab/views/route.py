@@ -21,10 +21,11 @@ def route_graph(events: Iterable[ev.Event], message: str | None = None) -> nx.Mu
     """Return a notification's way as a graph.
 
     Nodes are the ``"request"``, and for each copy ``("record", user)`` with ``topic``, ``partition`` and
-    ``offset``, ``("inbox", user)`` with ``seq``, and ``("push", user)`` with ``how``, each with ``at_s``;
-    edges lead along the way. A copy that no inbox has yet ends at its record, whose place is not known yet.
-    ``graph.graph`` has ``message`` (its clientMsgID; None if there was none yet), ``answer``
-    (``"accepted"``, ``"refused"`` or ``"unknown"``) and ``text``.
+    ``offset``, ``("inbox", user)`` with ``seq``, and ``("push", user)`` with ``how`` and the ``topic``,
+    ``partition`` and ``offset`` that asked for it, each with ``at_s``; edges lead along the way. A copy that
+    no inbox has yet ends at its record, whose place is not known yet. ``graph.graph`` has ``message`` (its
+    clientMsgID; None if none was asked for and there was none yet), ``answer`` (``"accepted"``,
+    ``"refused"``, ``"unknown"``, or ``"none"`` yet) and ``text``.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ def route_graph(events: Iterable[ev.Event], message: str | None = None) -> nx.Mu
                 acknowledged[event.topic, event.partition, event.offset] = event.at_s
             case ev.NotificationPushed():
                 pushed.setdefault(event.clientMsgID, {}).setdefault(event.user, event)
-    graph = nx.MultiDiGraph(message=None, answer="none", text="")
+    graph = nx.MultiDiGraph(message=message, answer="none", text="")
     if answer is None:
         return graph
     accepted = answer if isinstance(answer, ev.NotificationAccepted) else None
@@ -65,7 +66,10 @@ def route_graph(events: Iterable[ev.Event], message: str | None = None) -> nx.Mu
         _add_copy(graph, user, copies.get(user), acknowledged)
         push = pushed.get(answer.clientMsgID, {}).get(user)
         if push is not None:
-            graph.add_node(("push", user), kind="push", at_s=push.at_s, how=push.how)
+            graph.add_node(
+                ("push", user), kind="push", at_s=push.at_s, how=push.how,
+                topic=push.topic, partition=push.partition, offset=push.offset,
+            )  # fmt: skip
             graph.add_edge(("inbox", user), ("push", user))
     return graph
 
@@ -111,7 +115,8 @@ def route_scene(graph: nx.MultiDiGraph) -> Scene:
     ]
     scene.add_headline("stations", width - 32, *headings)
     if "request" not in graph:
-        hint = "no notification yet: lab.openim().send(...) sends one"
+        asked = graph.graph["message"]
+        hint = f"{asked} was not sent yet" if asked else "lab.openim().send(...) sends one"
         scene.items["hint"] = ("stations", s.label(16, _TOP + 30, hint, fill=s.GREY))
         return scene
     begin_s = graph.nodes["request"]["at_s"]
@@ -134,7 +139,7 @@ def route_scene(graph: nx.MultiDiGraph) -> Scene:
             )
             continue
         when = "" if record["at_s"] is None else f", ack after {_ms(record['at_s'] - begin_s)}"
-        lines = [f"{record['topic']}-{record['partition']} @ {record['offset']}", f"key {user}{when}"]
+        lines = [_place(record), f"key {user}{when}"]
         _draw_station(scene, f"record-{user}", columns[1], y, lines, good=True)
         inbox = graph.nodes["inbox", user]
         _draw_way(scene, f"to-inbox-{user}", f"M{columns[1] + _BOX} {y + _HIGH / 2}", columns[2], y)
@@ -143,7 +148,8 @@ def route_scene(graph: nx.MultiDiGraph) -> Scene:
         if ("push", user) in graph:
             push = graph.nodes["push", user]
             _draw_way(scene, f"to-push-{user}", f"M{columns[2] + _BOX} {y + _HIGH / 2}", columns[3], y)
-            lines = [f"{push['how']} push", f"after {_ms(push['at_s'] - begin_s)}"]
+            when = f"{push['how']} push after {_ms(push['at_s'] - begin_s)}"
+            lines = [when, _place(push)]
             _draw_station(scene, f"push-{user}", columns[3], y, lines, good=True)
     return scene
 
@@ -165,13 +171,17 @@ def _draw_station(scene: Scene, key: str, x: float, y: float, lines: list[str], 
     scene.add(key, "stations", ", ".join(lines), parts, tabindex=0)
 
 
+def _place(record: dict[str, object]) -> str:
+    return f"{record['topic']}-{record['partition']} @ {record['offset']}"
+
+
 def _ms(seconds: float) -> str:
     return f"{1000 * seconds:.0f} ms"
 
 
 def _sentence(graph: nx.MultiDiGraph, users: list[str]) -> str:
-    if graph.graph["message"] is None:
-        return "none was sent yet"
+    if "request" not in graph:
+        return "no such notification yet" if graph.graph["message"] else "no notification yet"
     arrived = sum(("inbox", user) in graph for user in users)
     return f"{graph.graph['answer']}, {arrived} of {len(users)} copies stored. {graph.graph['text']}"
 
@@ -185,12 +195,11 @@ def _table(graph: nx.MultiDiGraph, users: list[str]) -> Table:
         known = record["topic"] is not None
         rows.append((
             user,
-            f"{record['topic']}-{record['partition']}" if known else "-",
-            str(record["offset"]) if known else "-",
+            _place(record) if known else "-",
             "-" if record["at_s"] is None else _ms(record["at_s"] - begin_s),
             "-" if inbox is None else str(inbox["seq"]),
             "-" if inbox is None else _ms(inbox["at_s"] - begin_s),
-            "-" if push is None else f"{_ms(push['at_s'] - begin_s)}, {push['how']}",
+            "-" if push is None else f"{_ms(push['at_s'] - begin_s)}, {push['how']}, {_place(push)}",
         ))
-    header = ("user", "partition", "offset", "acknowledged after", "seq", "stored after", "pushed after")
+    header = ("user", "record", "acknowledged after", "seq", "stored after", "pushed after")
     return Table(header, rows)

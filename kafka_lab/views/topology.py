@@ -19,7 +19,7 @@ __all__ = ["topology_graph", "topology_scene"]
 MOST_ROWS = 40  # partitions that are drawn
 
 _BOX, _GAP, _MARGIN = 236, 74, 26
-_TOP, _HEAD, _ROW, _REPLICA = 112, 34, 42, 30
+_TOP, _HEAD, _ROW, _REPLICA = 112, 34, 48, 36
 _KEEPER = 200  # a ZooKeeper or controller, and the gap to the next
 _TOPIC_GAP = 12
 _LOOKS = {  # role: fill, stroke, dashes, ink, mark
@@ -34,9 +34,10 @@ def topology_graph(state: ClusterState, topics: Sequence[str] = ()) -> nx.MultiD
     """Return the cluster as a graph.
 
     Nodes are brokers, ZooKeepers and KRaft controllers (``kind`` ``"broker"``, ``"zookeeper"`` or
-    ``"controller"``; ``running``, ``paused``, ``registered``, ``controller``) and replicas such as
-    ``"chat-0@broker-1"`` (``kind`` ``"replica"``, ``topic``, ``partition``, ``broker``, ``role``,
-    ``leader_epoch``). Edges are sessions from broker to ZooKeeper or registrations with controllers,
+    ``"controller"``; ``running``, ``paused``, ``disk_failed``, ``registered``, ``controller``) and replicas
+    such as ``"chat-0@broker-1"`` (``kind`` ``"replica"``, ``topic``, ``partition``, ``broker``, ``role``,
+    ``leader_epoch``, and as last asked for, None while unknown, ``high_watermark`` and a follower's
+    ``behind_bytes``). Edges are sessions from broker to ZooKeeper or registrations with controllers,
     replication from leader to follower, and broken links (``kind`` ``"broken link"``, ``fault``) between two
     ends, of which a client is a node too. Only ``topics`` are shown; by default all but Kafka's own.
     """
@@ -48,6 +49,7 @@ def topology_graph(state: ClusterState, topics: Sequence[str] = ()) -> nx.MultiD
             kind=node.role,
             running=node.running,
             paused=node.paused,
+            disk_failed=node.disk_failed,
             registered=node.registered,
             controller=name == state.controller,
         )
@@ -81,6 +83,8 @@ def _add_partition(
             broker=broker,
             role=_role(state.nodes.get(broker), partition, broker),
             leader_epoch=partition.leader_epoch,
+            high_watermark=partition.high_watermark if partition.high_watermark >= 0 else None,
+            behind_bytes=None if broker == partition.leader else partition.behind_bytes.get(broker),
         )
     if partition.leader in partition.replicas:
         for broker in partition.replicas:
@@ -231,6 +235,8 @@ def _draw_broker(
         note = "✕ down" if not registered else "✕ down, session open"
     elif not registered:
         note = "… starting"
+    if data["disk_failed"]:
+        note = "⚠ disk broken" if running else "✕ down, disk broken"
     parts = [
         s.rounded(
             x,
@@ -265,26 +271,34 @@ def _draw_broker(
         scene.add(f"session-{name}", "sessions", f"session of {name} with {peer}, {said}", drawn)
 
 
-def _draw_replica(scene: Scene, key: str, data: dict[str, object], x: float, y: float) -> None:
+def _draw_replica(scene: Scene, key: str, data: dict[str, Any], x: float, y: float) -> None:
     role = str(data["role"])
     fill, stroke, dashes, ink, mark = _LOOKS[role]
     name = f"{data['topic']}-{data['partition']}"
     width = _BOX - 24
+    how_far = _how_far(data)
+    line = y + (16 if how_far else 22)
+    short = s.clipped_before(str(data["topic"]), f"-{data['partition']}", width - 30 - 7 * len(mark))
     parts = [
         s.rounded(
             x, y, width, _REPLICA, 6, fill=fill, stroke=stroke, stroke_width=1.8, stroke_dasharray=dashes
         ),
-        s.label(
-            x + 10,
-            y + 20,
-            s.clipped_before(str(data["topic"]), f"-{data['partition']}", width - 116),
-            fill=ink,
-            font_weight=600,
-        ),
-        s.label(x + width - 10, y + 20, mark, fill=ink, text_anchor="end"),
+        s.label(x + 10, line, short, fill=ink, font_weight=600),
+        s.label(x + width - 10, line, mark, fill=ink, text_anchor="end"),
     ]
     said = f"{name} on {data['broker']}: {role}, leader epoch {data['leader_epoch']}"
+    if how_far:
+        parts.append(s.label(x + 10, y + 30, how_far, fill=ink, font_size=11))
+        said += f", {how_far}"
     scene.add(key, "replicas", said, parts, tabindex=0)
+
+
+def _how_far(data: dict[str, Any]) -> str:
+    """Say what is known of a replica's log: the leader's high watermark, how much of it a follower lacks."""
+    offset, behind = data["high_watermark"], data["behind_bytes"]
+    if data["role"] == "leader":
+        return "" if offset is None else f"high watermark {offset:,}"
+    return f"{behind:,} bytes behind" if behind and data["role"] != "offline" else ""
 
 
 def _draw_replication(
@@ -355,8 +369,19 @@ def _table(graph: nx.MultiDiGraph) -> Table:
             str(replicas[0]["leader_epoch"]),
             ", ".join(by_role["in sync"]) or "-",
             ", ".join(by_role["out of sync"] + by_role["offline"]) or "-",
+            "-" if (offset := replicas[0]["high_watermark"]) is None else f"{offset:,}",
+            ", ".join(f"{d['broker']}: {d['behind_bytes']:,}" for d in replicas if d["behind_bytes"]) or "-",
         ))
-    return Table(("partition", "leader", "leader epoch", "in sync", "not in sync"), rows)
+    columns = (
+        "partition",
+        "leader",
+        "leader epoch",
+        "in sync",
+        "not in sync",
+        "high watermark",
+        "bytes behind",
+    )
+    return Table(columns, rows)
 
 
 def _sentences(graph: nx.MultiDiGraph, brokers: list[str], table: Table) -> str:

@@ -68,7 +68,7 @@ def lesson() -> Timeline:
     teller.tell(
         notification("m1", text="Contract 17 waits", received_s=6.0),
         ev.NotificationStored("m1", "ada", 1, "ws2ms_chat", 3, 7, redelivered=False),
-        ev.NotificationPushed("m1", "ada", "online"),
+        ev.NotificationPushed("m1", "ada", "online", "ms2ps_chat", 2, 4),
         notification("m2", text=EVIL, received_s=6.2, nickname="Dr. <b>Who</b>"),
         ev.NotificationStored("m2", "ada", 2, "ws2ms_chat", 3, 8, redelivered=False),
         ev.NotificationStored("m2", "ada", 2, "ws2ms_chat", 3, 8, redelivered=True),

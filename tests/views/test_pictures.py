@@ -159,10 +159,15 @@ def test_a_route_has_its_times() -> None:
     assert graph.nodes["inbox", "ada"]["seq"] == 1
     assert ("inbox", "office") not in graph
     rows = {row[0]: row for row in route_view(TIMELINE, "m1").scene().table.rows}
-    assert rows["ada"][1:3] == ("ws2ms_chat-3", "7")
-    assert rows["office"][1:] == ("-", "-", "-", "-", "-", "-")
-    assert rows["ada"][-1] == "700 ms, online"
+    assert rows["ada"][1] == "ws2ms_chat-3 @ 7"
+    assert rows["office"][1:] == ("-", "-", "-", "-", "-")
+    assert rows["ada"][-1] == "700 ms, online, ms2ps_chat-2 @ 4"
     assert graph.nodes["push", "ada"]["how"] == "online"
+
+
+def test_the_route_of_an_unknown_message_says_so() -> None:
+    assert "m99 was not sent yet" in route_view(TIMELINE, "m99").to_svg()
+    assert "send(...) sends one" in route_view(Timeline()).to_svg()
 
 
 def test_an_inbox_gathers_an_accounts_notifications() -> None:

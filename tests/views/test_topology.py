@@ -68,7 +68,33 @@ def test_after_a_kill() -> None:
     assert not graph.has_edge("broker-1", "zookeeper-1")
     scene = topology_scene(graph)
     assert "Down: broker-1" in scene.desc
-    assert ("chat-0", "broker-2", "1", "broker-3", "broker-1") in scene.table.rows
+    assert ("chat-0", "broker-2", "1", "broker-3", "broker-1", "-", "-") in scene.table.rows
+
+
+def test_how_far_the_logs_are_is_said_when_it_is_known() -> None:
+    known = [ev.HighWatermarkMoved("chat", 0, 1200), ev.ReplicaDistanceChanged("chat", 0, "broker-2", 3400)]
+    graph = graph_of([*story(), *known, ev.ReplicaDistanceChanged("chat", 0, "broker-3", 0)])
+    assert graph.nodes["chat-0@broker-1"]["high_watermark"] == 1200
+    assert graph.nodes["chat-0@broker-2"]["behind_bytes"] == 3400
+    scene = topology_scene(graph)
+    drawn = to_svg(scene)
+    assert "high watermark 1,200" in drawn
+    assert drawn.count("bytes behind</text>") == drawn.count(">3,400 bytes behind") == 1
+    row = next(row for row in scene.table.rows if row[0] == "chat-0")
+    assert row[-2:] == ("1,200", "broker-2: 3,400")
+
+
+def test_a_dead_brokers_distance_is_not_told_any_longer() -> None:
+    known = [ev.ReplicaDistanceChanged("chat", 1, "broker-1", 700), *killed()]
+    assert "700 bytes behind" not in to_svg(topology_scene(graph_of(known)))
+
+
+def test_a_broken_disk_is_seen_until_it_is_repaired() -> None:
+    broken = [*story(), ev.FaultStarted("broker-1", "fail_disk")]
+    assert "disk broken" in to_svg(topology_scene(graph_of(broken)))
+    assert "disk broken" not in to_svg(
+        topology_scene(graph_of([*broken, ev.FaultEnded("broker-1", "fail_disk")]))
+    )
 
 
 def test_a_follower_that_lags_is_out_of_sync_and_not_offline() -> None:
