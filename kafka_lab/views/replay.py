@@ -44,22 +44,28 @@ def save_html(path: str | Path, views: Sequence[View], title: str, report: Repor
     timeline = views[0].timeline
     marks = marks_of(timeline, _MOST_MARKS)
     moments = _moments(timeline.moment().at_s, [at_s for at_s, _ in marks])
+    names: list[str] = []
     films = []
     for number, view in enumerate(views):
         name = view.scene_of(timeline.moment(0.0)).title.partition(":")[0]
         report(f"Drawing {name}", number, len(views))
-        films.append({"name": name, "frames": frames_of(view, _affordable(view, moments))})
-    recording = {"title": title, "length_s": timeline.moment().at_s, "marks": marks, "views": films}
-    packed = gzip.compress(json.dumps(recording, separators=(",", ":")).encode(), mtime=0)
+        names.append(name)
+        films.append(_packed(frames_of(view, _affordable(view, moments))))
+    head = _packed({"title": title, "length_s": timeline.moment().at_s, "marks": marks, "names": names})
     page = Template((STATIC / "replay.html").read_text(encoding="utf-8")).substitute(
         title=html.escape(title),
         css=(STATIC / "scene.css").read_text(encoding="utf-8"),
         code=module("scene", "player", "film", "replay"),
-        recording=base64.b64encode(packed).decode(),
+        recording=" ".join([head, *films]),  # apart, so that the page need not wait for all of them
     )
     path = Path(path)
     path.write_text(page, encoding="utf-8")
     return path
+
+
+def _packed(value: object) -> str:
+    packed = gzip.compress(json.dumps(value, separators=(",", ":")).encode(), mtime=0)
+    return base64.b64encode(packed).decode()
 
 
 def _moments(length_s: float, marks: Sequence[float]) -> list[tuple[float, float]]:

@@ -277,18 +277,17 @@ def _draw_replica(scene: Scene, key: str, data: dict[str, Any], x: float, y: flo
     name = f"{data['topic']}-{data['partition']}"
     width = _BOX - 24
     how_far = _how_far(data)
-    line = y + (16 if how_far else 22)
-    short = s.clipped_before(str(data["topic"]), f"-{data['partition']}", width - 30 - 7 * len(mark))
+    short = s.clipped_before(str(data["topic"]), f"-{data['partition']}", width - 20)
     parts = [
         s.rounded(
             x, y, width, _REPLICA, 6, fill=fill, stroke=stroke, stroke_width=1.8, stroke_dasharray=dashes
         ),
-        s.label(x + 10, line, short, fill=ink, font_weight=600),
-        s.label(x + width - 10, line, mark, fill=ink, text_anchor="end"),
+        s.label(x + 10, y + 15, short, fill=ink, font_weight=600),
+        s.label(x + 10, y + 30, mark, fill=ink, font_size=11),
     ]
     said = f"{name} on {data['broker']}: {role}, leader epoch {data['leader_epoch']}"
     if how_far:
-        parts.append(s.label(x + 10, y + 30, how_far, fill=ink, font_size=11))
+        parts.append(s.label(x + width - 10, y + 30, how_far, fill=ink, font_size=11, text_anchor="end"))
         said += f", {how_far}"
     scene.add(key, "replicas", said, parts, tabindex=0)
 
@@ -298,7 +297,20 @@ def _how_far(data: dict[str, Any]) -> str:
     offset, behind = data["high_watermark"], data["behind_bytes"]
     if data["role"] == "leader":
         return "" if offset is None else f"high watermark {offset:,}"
-    return f"{behind:,} bytes behind" if behind and data["role"] != "offline" else ""
+    return f"{_size(behind)} behind" if behind and data["role"] != "offline" else ""
+
+
+def _size(count: int) -> str:
+    """Return a number of bytes as people read it.
+
+    Examples
+    --------
+    >>> _size(980), _size(34_567), _size(12_345_678)
+    ('980 B', '34.6 kB', '12.3 MB')
+    """
+    if count < 1000:
+        return f"{count} B"
+    return f"{count / 1000:.1f} kB" if count < 1_000_000 else f"{count / 1_000_000:.1f} MB"
 
 
 def _draw_replication(

@@ -3,8 +3,9 @@ const STEP_MS = 100;
 const SPEEDS = [0.25, 0.5, 1, 2, 5, 10];
 
 export function timeText(seconds) {
-  const minutes = Math.floor(seconds / 60);
-  const rest = (seconds - 60 * minutes).toFixed(1);
+  const tenths = Math.round(10 * seconds);
+  const minutes = Math.floor(tenths / 600);
+  const rest = ((tenths - 600 * minutes) / 10).toFixed(1);
   return minutes ? `${minutes} min ${rest} s` : `${rest} s`;
 }
 

@@ -11,7 +11,9 @@ export function momentOf(hash) {
 }
 
 export async function unpack(text) {
-  const bytes = Uint8Array.from(atob(text.trim()), (character) => character.charCodeAt(0));
+  const packed = atob(text);
+  const bytes = new Uint8Array(packed.length);
+  for (let i = 0; i < packed.length; i++) bytes[i] = packed.charCodeAt(i);
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return JSON.parse(await new Response(stream).text());
 }
@@ -23,8 +25,8 @@ function element(tag, text, className = "") {
   return node;
 }
 
-function makeViews(main, nav, views) {
-  return views.map(({ name, frames }) => {
+function makeViews(main, nav, names) {
+  return names.map((name) => {
     const section = document.createElement("section");
     section.setAttribute("aria-label", name);
     const title = element("label", "");
@@ -32,7 +34,7 @@ function makeViews(main, nav, views) {
     title.append(box, name);
     nav.append(title);
     main.append(section);
-    const view = { film: new Film(frames), show: makePicture(section), visible: true };
+    const view = { film: null, show: makePicture(section), visible: true };
     box.onchange = () => {
       view.visible = box.checked;
       section.hidden = !box.checked;
@@ -67,15 +69,16 @@ function makeEvents(aside, marks, go) {
 }
 
 export async function start(document) {
-  const { title, length_s, marks, views } = await unpack(document.getElementById("recording").textContent);
+  const [head, ...films] = document.getElementById("recording").textContent.trim().split(" ");
+  const { title, length_s, marks, names } = await unpack(head);
   const main = document.querySelector("main");
   document.querySelector("h1").textContent = title;
-  const shown = makeViews(main, document.querySelector("nav"), views);
+  const shown = makeViews(main, document.querySelector("nav"), names);
   let queued = false;
   let at = 0;
   const draw = () => {
     queued = false;
-    for (const view of shown) if (view.visible) view.show(view.film.at(at));
+    for (const view of shown) if (view.visible && view.film) view.show(view.film.at(at));
     select(at);
   };
   let linking = null;
@@ -116,5 +119,9 @@ export async function start(document) {
     if (asked !== null && asked.toFixed(1) !== at.toFixed(1)) player.go(asked);
   });
   player.go(momentOf(location.hash) ?? 0);
+  for (const [i, film] of films.entries()) {
+    shown[i].film = new Film(await unpack(film)); // the first ones are there while the others are unpacked
+    show(at);
+  }
   document.body.dataset.ready = "true";
 }

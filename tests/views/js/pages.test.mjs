@@ -14,6 +14,7 @@ test("times are said as people say them", () => {
   assert.equal(timeText(0), "0.0 s");
   assert.equal(timeText(59.94), "59.9 s");
   assert.equal(timeText(125.5), "2 min 5.5 s");
+  assert.equal(timeText(599.97), "10 min 0.0 s");
 });
 
 test("from mark to mark", () => {
