@@ -34,6 +34,8 @@ from kafka_lab.topics import Topics
 __all__ = ["assemble_attached", "assemble_joined"]
 
 _FIRST_ANSWER_MS = 10_000
+_TRIES_MS = (1_500, 8_500)  # kafka-python goes on trying, even with a wrong password: so once for a moment
+_FINAL = ("AuthenticationFailed", "CERTIFICATE_VERIFY_FAILED")
 _DELIVERY_MS = 30_000
 _TRIES = 10
 _AGAIN_S = 0.3
@@ -150,23 +152,26 @@ def _first_answer(servers: Sequence[str], settings: Mapping[str, object]) -> str
     """
     where = ", ".join(servers)
     reasons = _Reasons()
-    try:
-        with (
-            reasons.heard(),
-            LabAdmin(**{
-                "bootstrap_timeout_ms": _FIRST_ANSWER_MS,
-                "request_timeout_ms": _FIRST_ANSWER_MS,
-                **settings,
-                "bootstrap_servers": list(servers),
-            }) as admin,
-        ):
-            return _mode(admin)
-    except (KafkaError, OSError, ValueError, AssertionError) as error:
-        raise ConfigurationError(
-            f"no broker at {where} answers: {reasons.last or f'{type(error).__name__}: {error}'}\n"
-            "Does one run there? Does it want TLS or a password? They are kafka-python's settings, such as "
-            "Lab.attach(..., security_protocol='SASL_SSL', sasl_mechanism='PLAIN', sasl_plain_username=...)."
-        ) from error
+    last: Exception | None = None
+    for patience_ms in _TRIES_MS:
+        wanted = {
+            "bootstrap_timeout_ms": patience_ms,
+            "request_timeout_ms": _FIRST_ANSWER_MS,
+            **settings,
+            "bootstrap_servers": list(servers),
+        }
+        try:
+            with reasons.heard(), LabAdmin(**wanted) as admin:
+                return _mode(admin)
+        except (KafkaError, OSError, ValueError, AssertionError) as error:
+            last = error
+        if reasons.final or "bootstrap_timeout_ms" in settings:
+            break
+    raise ConfigurationError(
+        f"no broker at {where} answers: {reasons.last or f'{type(last).__name__}: {last}'}\n"
+        "Does one run there? Does it want TLS or a password? They are kafka-python's settings, such as "
+        "Lab.attach(..., security_protocol='SASL_SSL', sasl_mechanism='PLAIN', sasl_plain_username=...)."
+    ) from last
 
 
 class _Reasons(logging.Handler):
@@ -180,8 +185,13 @@ class _Reasons(logging.Handler):
         """Keep what is said of a connection; that it ended says less than why."""
         if record.msg.startswith("Bootstrap connection") and isinstance(record.args, tuple):
             said = str(record.args[1])
-            if not self.last or "socket disconnected" not in said:
+            if not self.last or not (self.final or "socket disconnected" in said):
                 self.last = said
+
+    @property
+    def final(self) -> bool:
+        """Whether another try would end like the last one."""
+        return any(word in self.last for word in _FINAL)
 
     @contextmanager
     def heard(self) -> Iterator[None]:

@@ -53,8 +53,16 @@ class Moving(ABC):
         with self._acting() as running:
             running.topics.create(topic, partitions, replication_factor, config)
 
-    def delete_topic(self, topic: str) -> None:
+    def delete_topic(self, topic: str, *, wait: bool = True) -> None:
         """Delete a topic, and return when it is gone.
+
+        Parameters
+        ----------
+        topic : str
+            Which.
+        wait : bool, default True
+            False returns as soon as the controller has the order. It takes some tenths of a second until the
+            topic is gone; its name is free then.
 
         Raises
         ------
@@ -64,7 +72,7 @@ class Moving(ABC):
             It was still there after 30 s, such as when a broker is down.
         """
         with self._acting() as running:
-            running.topics.delete(topic)
+            running.topics.delete(topic, wait=wait)
 
     def configure_topic(self, topic: str, config: Mapping[str, str | None]) -> None:
         """Change a topic's settings while it is used; those that are not named stay as they are.

@@ -148,8 +148,8 @@ class Topics:
             f"the deletion of what {topic}-{partition} has before offset {before_offset}",
         )
 
-    def delete(self, *topics: str) -> None:
-        """Delete topics, and return when they are gone.
+    def delete(self, *topics: str, wait: bool = True) -> None:
+        """Delete topics, and return when they are gone, or when they are sure to go.
 
         Raises
         ------
@@ -167,11 +167,12 @@ class Topics:
 
         named = ", ".join(topics)
         ask(self._new_admin, remove, f"the deletion of {named}")
-        self._timeline.wait_until(
-            lambda: not set(topics) & set(self._state.now().topics) or None,
-            timeout_s=_WAIT_S,
-            expected=f"the end of {named}",
-        )
+        if wait:
+            self._timeline.wait_until(
+                lambda: not set(topics) & set(self._state.now().topics) or None,
+                timeout_s=_WAIT_S,
+                expected=f"the end of {named}",
+            )
 
     def delete_everything(self) -> None:
         """Delete all topics that are not Kafka's own, and all consumer groups.

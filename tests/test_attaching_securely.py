@@ -91,7 +91,7 @@ def test_everything_goes_through_tls_and_a_password(secured: dict[str, object]) 
     ("changed", "said"),
     [
         ({"sasl_plain_password": "guessed"}, "Invalid username or password"),
-        ({"security_protocol": "PLAINTEXT"}, "TLS or a password"),
+        ({"security_protocol": "PLAINTEXT", "bootstrap_timeout_ms": 1500}, "TLS or a password"),
         ({"ssl_cafile": None}, "CERTIFICATE_VERIFY_FAILED"),
     ],
 )

@@ -72,6 +72,7 @@ def test_what_the_fixtures_promise(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("""
         import pytest
         from kafka import KafkaProducer
+        from kafka_lab.events import TopicDeleted
 
         seen = []
 
@@ -82,7 +83,11 @@ def test_what_the_fixtures_promise(pytester: pytest.Pytester) -> None:
 
         def test_the_same_cluster_without_the_topic(kafka_cluster):
             assert seen[0][0] is kafka_cluster
-            assert seen[0][1] not in kafka_cluster.state.topics
+            assert kafka_cluster.wait_for(TopicDeleted, topic=seen[0][1], since=0)
+            assert kafka_cluster.state.topics.keys() <= {"__consumer_offsets"}
+
+        def test_a_topic_that_the_test_deletes_itself(kafka_cluster, kafka_topic):
+            kafka_cluster.delete_topic(kafka_topic)
 
         @pytest.mark.kafka(brokers=1, profile="lab")
         def test_another_kind(kafka_cluster):
@@ -99,7 +104,7 @@ def test_what_the_fixtures_promise(pytester: pytest.Pytester) -> None:
             assert all(node.running for node in kafka_cluster.state.nodes.values())
     """)
     result = run(pytester, "--kafka-record", "timelines", "--kafka-brokers", "2")
-    result.assert_outcomes(passed=5, failed=1)
+    result.assert_outcomes(passed=6, failed=1)
     result.stdout.fnmatch_lines([
         "*Kafka timeline*",
         "*FaultStarted broker-1*",

@@ -37,8 +37,8 @@ class Consumer(Protocol):
     def poll(self, timeout_ms: int) -> Mapping[Any, Sequence[Any]]:
         """Return records by partition, waiting for the first."""
 
-    def commit(self) -> None:
-        """Commit the offsets after what was polled."""
+    def commit(self, timeout_ms: int) -> None:
+        """Commit the offsets after what was polled, trying for so long."""
 
     def close(self) -> None:
         """Leave the group."""

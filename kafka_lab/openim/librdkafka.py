@@ -232,7 +232,7 @@ class LibrdkafkaConsumer:
         )
         return found
 
-    def commit(self) -> None:
+    def commit(self, timeout_ms: int) -> None:  # noqa: ARG002 - librdkafka has its own (socket.timeout.ms)
         """Commit the offsets after what was polled.
 
         Raises

@@ -324,8 +324,14 @@ class OpenIM:
         return self._workers[name]
 
     def _close_workers(self) -> None:
+        workers = list(self._workers.values())
+        for worker in workers:
+            worker.ask_to_end()
+        deadline = time.monotonic() + _CLOSE_S
+        if not all(worker.ask_to_end(max(0.0, deadline - time.monotonic())) for worker in workers):
+            self._forwarding.close(timeout=0)  # a batch waits for brokers that do not answer: it comes again
         closers = Closers()
-        for worker in self._workers.values():
+        for worker in workers:
             closers.add(worker.close)
         closers.close("the workers")
 

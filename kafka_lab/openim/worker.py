@@ -29,6 +29,7 @@ COMMITS = ("with_store", "before_store")
 _POLL_MS = 200
 _AGAIN_S = 0.2
 _COMMITS = 25
+_COMMIT_MS = 1000  # for a coordinator that does not answer; kafka-python asks for ever by default
 _COMMIT_S = 0.5  # while there is more to do; OpenIM's workers commit once a second
 # From one batch to the next, at least: records gather meanwhile (in OpenIM for 100 ms), and a batch costs
 # little more than a record.
@@ -92,6 +93,13 @@ class Worker:
         self._timeline.append(WorkerStarted(self.name))
         self._thread.start()
 
+    def ask_to_end(self, wait_s: float = 0.0) -> bool:
+        """Let it stop after the batch in hand; return whether it did in so many seconds."""
+        self._closing.set()
+        if self._thread.ident is not None:
+            self._thread.join(wait_s)
+        return not self.running
+
     def close(self) -> None:
         """Stop after the batch in hand.
 
@@ -153,7 +161,7 @@ class Worker:
 
     def _commit(self) -> bool:
         try:
-            self._consumer.commit()
+            self._consumer.commit(timeout_ms=_COMMIT_MS)
         except KafkaError:  # the group is moving: what is stored comes again, and is known
             return False
         self._stored_s = None

@@ -68,7 +68,7 @@ class Consumer:
         threading.Event().wait(timeout_ms / 1000)
         return {}
 
-    def commit(self) -> None:
+    def commit(self, timeout_ms: int) -> None:  # noqa: ARG002
         self.commits += 1
         self.committed = self.polled
 
