@@ -98,7 +98,7 @@ def test_a_killed_leader_is_seen_as_it_happens(page: Page) -> None:
 
 
 @pytest.mark.parametrize("jupyterlab", [DASHBOARD], indirect=True)
-def test_a_leader_is_killed_by_the_button_and_looked_back_at(page: Page) -> None:
+def test_a_leader_is_killed_by_the_button_and_looked_back_at(page: Page, jupyterlab: str) -> None:
     page.locator(".jp-CodeCell").first.click()
     run_next_cell(page)
     picture = page.locator(".kafka-lab")
@@ -140,6 +140,11 @@ def test_a_leader_is_killed_by_the_button_and_looked_back_at(page: Page) -> None
     run_next_cell(page)
     figure = page.get_by_role("img", name=re.compile("^Topology: 2 brokers"))
     expect(figure).to_be_visible()
+    slider = picture.get_by_role("slider")
+    slider.focus()
+    page.keyboard.press("ArrowLeft")  # JupyterLab's own keys would go to another cell
+    expect(picture.get_by_role("button", name="Back to now")).to_be_enabled()
+    expect(slider).to_be_focused()
     page.keyboard.press("Control+s")
     expect(page.locator(".jp-mod-dirty")).to_have_count(0)
     page.reload()
@@ -154,3 +159,15 @@ def test_a_leader_is_killed_by_the_button_and_looked_back_at(page: Page) -> None
         timeout=60_000
     )
     expect(page.get_by_role("button", name="kill", exact=True)).to_be_disabled()
+
+    end_kernels(page, jupyterlab)
+    page.reload()
+    expect(figure).to_be_visible(timeout=60_000)
+
+
+def end_kernels(page: Page, jupyterlab: str) -> None:
+    """End what runs, as a server that is started again does: what was saved is all there is."""
+    server, token = jupyterlab.partition("/lab/")[0], jupyterlab.rpartition("token=")[2]
+    headers = {"Authorization": f"token {token}"}
+    for session in page.request.get(f"{server}/api/sessions", headers=headers).json():
+        assert page.request.delete(f"{server}/api/sessions/{session['id']}", headers=headers).ok

@@ -93,8 +93,8 @@ class Worker:
         self._timeline.append(WorkerStarted(self.name))
         self._thread.start()
 
-    def ask_to_end(self, wait_s: float = 0.0) -> bool:
-        """Let it stop after the batch in hand; return whether it did in so many seconds."""
+    def ask_to_end(self, wait_s: float | None = 0.0) -> bool:
+        """Let it stop after the batch in hand; return whether it did in so many seconds (None: however many)."""
         self._closing.set()
         if self._thread.ident is not None:
             self._thread.join(wait_s)
@@ -108,9 +108,7 @@ class Worker:
         Exception
             What ended the worker before.
         """
-        self._closing.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        self.ask_to_end(None)
         if self._error is not None:
             error, self._error = self._error, None
             raise error
@@ -118,8 +116,7 @@ class Worker:
     def kill(self) -> None:
         """End it as a crash would: what it has in memory is gone, nothing more is stored or committed."""
         self._killed = True
-        self._closing.set()
-        self._thread.join()
+        self.ask_to_end(None)
 
     def _work(self) -> None:
         try:

@@ -112,6 +112,29 @@ def test_the_focus_stays_where_it_is_when_the_picture_changes(shown: Shown) -> N
     expect(page.get_by_role("img", name="broker-1, down")).to_be_focused()
 
 
+def test_a_picture_is_one_stop_of_the_tab_key_and_arrows_go_on(shown: Shown) -> None:
+    shown.show(scene_of(story()))
+    page = shown.page
+    focused = page.locator("svg :focus")
+    page.keyboard.press("Tab")
+    expect(focused).to_have_attribute("aria-label", "broker-1, running")
+    page.keyboard.press("ArrowRight")
+    expect(focused).to_have_attribute("aria-label", "broker-2, running")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowLeft")
+    expect(focused).to_have_attribute("aria-label", "broker-1, running")
+    page.keyboard.press("End")
+    last = focused.get_attribute("aria-label") or ""
+    assert last.startswith("chat-2 on ")
+    shown.replace(scene_of(killed()))
+    expect(focused).to_have_attribute("aria-label", last)
+    expect(page.locator("svg [tabindex='0']")).to_have_count(1)
+    page.keyboard.press("Tab")
+    expect(page.locator("summary:focus")).to_be_visible()
+    page.keyboard.press("Shift+Tab")
+    expect(focused).to_have_attribute("aria-label", last)
+
+
 def test_the_table_can_be_opened_and_follows_too(shown: Shown) -> None:
     shown.show(scene_of(story()))
     page = shown.page

@@ -57,6 +57,36 @@ function fillTable(table, { columns, rows }) {
   table.replaceChildren(line("th", columns), ...rows.map((row) => line("td", row)));
 }
 
+const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, Home: -Infinity, End: Infinity };
+
+// Makes a picture one stop of the Tab key, however many items it has; arrows go from item to item.
+function makeOneStop(el, svg) {
+  let current = null;
+  const settle = () => {
+    const items = [...svg.querySelectorAll("[tabindex]")];
+    if (!items.includes(current)) current = items[0];
+    for (const item of items) {
+      const wanted = item === current ? "0" : "-1";
+      if (item.getAttribute("tabindex") !== wanted) item.setAttribute("tabindex", wanted);
+    }
+    return items;
+  };
+  // On the element around it: Chromium gives an SVG that listens for the focus a stop of its own.
+  el.addEventListener("focusin", ({ target }) => {
+    if (svg.contains(target)) current = target;
+    settle();
+  });
+  el.addEventListener("keydown", (event) => {
+    const step = STEPS[event.key];
+    if (!step || !svg.contains(event.target) || event.ctrlKey || event.altKey || event.metaKey) return;
+    event.preventDefault();
+    event.stopPropagation(); // the page has plans of its own for arrows
+    const items = settle();
+    items[Math.min(Math.max(items.indexOf(current) + step, 0), items.length - 1)].focus();
+  });
+  return settle;
+}
+
 // Draws into an element; returns what shows a scene there.
 export function makePicture(el) {
   const svg = document.createElementNS(SVG, "svg");
@@ -68,6 +98,7 @@ export function makePicture(el) {
   el.append(svg, details);
   const layers = new Map();
   const shown = new Map();
+  const settle = makeOneStop(el, svg);
   let latest = null;
   let shownTable = null;
 
@@ -109,6 +140,7 @@ export function makePicture(el) {
         item.element = element;
       }
     }
+    settle();
     drawTable();
   };
   details.addEventListener("toggle", drawTable);

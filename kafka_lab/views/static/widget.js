@@ -6,6 +6,7 @@ const PATIENCE_MS = 800;
 
 function render({ model, el }) {
   el.classList.add("kafka-lab");
+  el.dataset.lmSuppressShortcuts = "true"; // JupyterLab's: keys are for the slider and the pictures here
   const pictures = document.createElement("div");
   pictures.className = "kafka-lab-pictures";
   const foot = document.createElement("div");
