@@ -27,7 +27,7 @@ from kafka_lab.timeline import Timeline, event_of
 __all__ = ["PROTOCOL", "ControlServer", "Owner", "find_owner", "owners"]
 
 #: Changes when a program of another version could no longer follow.
-PROTOCOL = 2
+PROTOCOL = 3
 
 _SOCKET = "control"
 _LONGEST = 100  # of a socket's path, in bytes: macOS takes 103, Linux 107

@@ -73,7 +73,7 @@ class Controlled(Protocol):
         """Lose the answers on a link."""
 
     def reset(self, a: str, b: str) -> object:
-        """Break off the connections of a link once."""
+        """Tear down the connections of a link, open and new ones."""
 
     def heal(self, a: str, b: str) -> object:
         """Make a link whole."""
@@ -128,6 +128,11 @@ def _why_no_link(act: str, peers: tuple[str, str], state: ClusterState, *, links
         return "this lab has no links: make it with Lab(links=True)"
     if peers[0] == peers[1]:
         return "choose two different nodes"
+    roles = [node.role if (node := state.nodes.get(name)) else "" for name in peers]
+    if "broker" not in roles or "controller" in roles:
+        return "there is no link between these two"
+    if act == "drop responses" and roles[0] == "zookeeper":
+        return "ZooKeeper asks brokers nothing: choose the broker first"
     broken = tuple(sorted(peers)) in state.links
     if act == "heal":
         return "" if broken else "nothing is broken between these two"
@@ -157,12 +162,16 @@ class Dashboard:
     Raises
     ------
     ConfigurationError
-        There is no view, or they are not of one lab.
+        There is no view, or one is of another lab.
     """
 
     def __init__(self, lab: Controlled, *views: View) -> None:
         self._lab = lab
         self._together = lab.together(*views)
+        if self._together.timeline is not lab.timeline:
+            raise ConfigurationError(
+                "a dashboard shows the lab that its buttons break: these are another's views"
+            )
         self._wanted: queue.SimpleQueue[tuple[str, Callable[[], object]] | None] = queue.SimpleQueue()
         self._doing = ""
         self._last = _REST
@@ -202,16 +211,9 @@ class Dashboard:
         self._peer = w.Dropdown(options=names, value=names[-1], description="and", **narrow)
         self._topic = w.Dropdown(options=self._topics(), description="topic", **narrow)
         self._buttons: dict[str, Any] = {}
-        acts: dict[str, Callable[[], object]] = {
-            **{name: partial(self._to_node, name) for name in NODE_ACTS},
-            **{name: partial(self._to_link, name) for name in LINK_ACTS},
-            "heal all": self._lab.heal_all,
-            "start stream": self._start_stream,
-            "stop stream": self._stop_stream,
-        }
-        for name, act in acts.items():
+        for name in (*NODE_ACTS, *LINK_ACTS, "heal all", "start stream", "stop stream"):
             button = w.Button(description=name, layout=w.Layout(width="auto"))
-            button.on_click(partial(self._ask, name, act))
+            button.on_click(partial(self._ask, name))
             self._buttons[name] = button
         for chosen in (self._node, self._peer, self._topic):
             chosen.observe(lambda _: self._refresh(), names="value")
@@ -229,28 +231,31 @@ class Dashboard:
         self._box = w.VBox([*controls, self._status, make(self._together)])
         self._refresh()
 
-    def _to_node(self, act: str) -> None:
-        getattr(self._lab, act.replace(" ", "_"))(self._node.value)
-
-    def _to_link(self, act: str) -> None:
-        how = {"latency_ms": _SLOW_MS} if act == "slow" else {}
-        getattr(self._lab, act.replace(" ", "_"))(self._node.value, self._peer.value, **how)
-
     def _topics(self) -> list[str]:
         return [topic for topic in sorted(self._lab.state.topics) if not topic.startswith("__")]
 
-    def _ask(self, name: str, act: Callable[[], object], _button: object) -> None:
-        where = f" to {self._topic.value}" if name == "start stream" else ""
-        if name in NODE_ACTS:
-            where = f" {self._node.value}"
-        if name in LINK_ACTS:
-            where = f" {self._node.value} – {self._peer.value}"
-        self._wanted.put((name + where, act))
+    def _ask(self, name: str, _button: object) -> None:
+        """Ask for an act on what is chosen now; another choice may be made before it is done."""
+        node, peer, topic = self._node.value, self._peer.value, self._topic.value
+        how = {"latency_ms": _SLOW_MS} if name == "slow" else {}
+        if name == "start stream":
+            self._wanted.put((f"{name} to {topic}", partial(self._start_stream, topic)))
+        elif name == "stop stream":
+            self._wanted.put((name, self._stop_stream))
+        elif name in NODE_ACTS:
+            self._wanted.put((f"{name} {node}", partial(self._act, name, node)))
+        elif name in LINK_ACTS:
+            self._wanted.put((f"{name} {node} – {peer}", partial(self._act, name, node, peer, **how)))
+        else:
+            self._wanted.put((name, partial(self._act, name)))
 
-    def _start_stream(self) -> None:
-        if self._topic.value is None:
+    def _act(self, name: str, *ends: str, **how: float) -> None:
+        getattr(self._lab, name.replace(" ", "_"))(*ends, **how)
+
+    def _start_stream(self, topic: str | None) -> None:
+        if topic is None:
             raise ConfigurationError("there is no topic yet: lab.create_topic(...) makes one")
-        self._stream = self._lab.stream(self._topic.value, per_s=_PER_S)
+        self._stream = self._lab.stream(topic, per_s=_PER_S)
 
     def _stop_stream(self) -> None:
         if self._stream is not None:

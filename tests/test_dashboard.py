@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from kafka_lab.dashboard import why_not
+from kafka_lab import Lab
+from kafka_lab.dashboard import LINK_ACTS, NODE_ACTS, why_not
 from kafka_lab.state import ClusterState, NodeState
 
 STATE = ClusterState(
@@ -12,6 +13,7 @@ STATE = ClusterState(
         "broker-2": NodeState("broker", pid=3, disk_failed=True),
         "broker-3": NodeState("broker", pid=4, running=True, paused=True),
         "broker-4": NodeState("broker", running=True, registered=True),
+        "controller-1": NodeState("controller", pid=5, running=True),
     },
     links={("broker-1", "broker-3"): "cut"},
 )
@@ -46,12 +48,27 @@ STATE = ClusterState(
         ("cut", "broker-1", "broker-2", ""),
         ("cut", "broker-3", "broker-1", "it is broken already"),
         ("slow", "broker-1", "broker-3", "it is broken already"),
+        ("cut", "zookeeper-1", "broker-1", ""),
+        ("reset", "broker-1", "zookeeper-1", ""),
+        ("drop responses", "broker-1", "zookeeper-1", ""),
+        (
+            "drop responses",
+            "zookeeper-1",
+            "broker-1",
+            "ZooKeeper asks brokers nothing: choose the broker first",
+        ),
+        ("slow", "controller-1", "broker-1", "there is no link between these two"),
         ("heal", "broker-3", "broker-1", ""),
         ("heal", "broker-1", "broker-2", "nothing is broken between these two"),
     ],
 )
 def test_what_is_possible_now(act: str, node: str, peer: str, reason: str) -> None:
     assert why_not(act, (node, peer), STATE, links=True) == reason
+
+
+@pytest.mark.parametrize("act", [*NODE_ACTS, *LINK_ACTS])
+def test_each_act_is_a_labs(act: str) -> None:
+    assert callable(getattr(Lab, act.replace(" ", "_")))
 
 
 def test_without_links_nothing_is_cut() -> None:

@@ -328,7 +328,8 @@ class OpenIM:
         for worker in workers:
             worker.ask_to_end()
         deadline = time.monotonic() + _CLOSE_S
-        if not all(worker.ask_to_end(max(0.0, deadline - time.monotonic())) for worker in workers):
+        ended = all(worker.wait(max(0.0, deadline - time.monotonic())) for worker in workers)
+        if not ended and self.options.commit == COMMITS[0]:
             self._forwarding.close(timeout=0)  # a batch waits for brokers that do not answer: it comes again
         closers = Closers()
         for worker in workers:

@@ -29,7 +29,7 @@ COMMITS = ("with_store", "before_store")
 _POLL_MS = 200
 _AGAIN_S = 0.2
 _COMMITS = 25
-_COMMIT_MS = 1000  # for a coordinator that does not answer; kafka-python asks for ever by default
+_COMMIT_MS = 1000  # for a coordinator that does not answer
 _COMMIT_S = 0.5  # while there is more to do; OpenIM's workers commit once a second
 # From one batch to the next, at least: records gather meanwhile (in OpenIM for 100 ms), and a batch costs
 # little more than a record.
@@ -93,11 +93,14 @@ class Worker:
         self._timeline.append(WorkerStarted(self.name))
         self._thread.start()
 
-    def ask_to_end(self, wait_s: float | None = 0.0) -> bool:
-        """Let it stop after the batch in hand; return whether it did in so many seconds (None: however many)."""
+    def ask_to_end(self) -> None:
+        """Let it stop after the batch in hand."""
         self._closing.set()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until it has ended, and return whether it has."""
         if self._thread.ident is not None:
-            self._thread.join(wait_s)
+            self._thread.join(timeout_s)
         return not self.running
 
     def close(self) -> None:
@@ -108,7 +111,8 @@ class Worker:
         Exception
             What ended the worker before.
         """
-        self.ask_to_end(None)
+        self.ask_to_end()
+        self.wait()
         if self._error is not None:
             error, self._error = self._error, None
             raise error
@@ -116,7 +120,8 @@ class Worker:
     def kill(self) -> None:
         """End it as a crash would: what it has in memory is gone, nothing more is stored or committed."""
         self._killed = True
-        self.ask_to_end(None)
+        self.ask_to_end()
+        self.wait()
 
     def _work(self) -> None:
         try:

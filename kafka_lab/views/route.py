@@ -70,7 +70,8 @@ def route_graph(events: Iterable[ev.Event], message: str | None = None) -> nx.Mu
                 ("push", user), kind="push", at_s=push.at_s, how=push.how,
                 topic=push.topic, partition=push.partition, offset=push.offset,
             )  # fmt: skip
-            graph.add_edge(("inbox", user), ("push", user))
+            before = ("inbox", user) if ("inbox", user) in graph else ("record", user)  # it was online only
+            graph.add_edge(before, ("push", user))
     return graph
 
 
@@ -133,23 +134,23 @@ def route_scene(graph: nx.MultiDiGraph) -> Scene:
             f"V{y + _HIGH / 2}",
         ]
         _draw_way(scene, f"to-record-{user}", "".join(way), columns[1], y)
-        if record["topic"] is None:
-            _draw_station(
-                scene, f"record-{user}", columns[1], y, [f"key {user}", "not stored yet"], good=False
-            )
-            continue
-        when = "" if record["at_s"] is None else f", ack after {_ms(record['at_s'] - begin_s)}"
-        lines = [_place(record), f"key {user}{when}"]
-        _draw_station(scene, f"record-{user}", columns[1], y, lines, good=True)
-        inbox = graph.nodes["inbox", user]
-        _draw_way(scene, f"to-inbox-{user}", f"M{columns[1] + _BOX} {y + _HIGH / 2}", columns[2], y)
-        lines = [f"{user}: seq {inbox['seq']}", f"stored after {_ms(inbox['at_s'] - begin_s)}"]
-        _draw_station(scene, f"inbox-{user}", columns[2], y, lines, good=True)
-        if ("push", user) in graph:
+        stored, pushed = ("inbox", user) in graph, ("push", user) in graph
+        if stored:
+            when = "" if record["at_s"] is None else f", ack after {_ms(record['at_s'] - begin_s)}"
+            lines = [_place(record), f"key {user}{when}"]
+        else:
+            lines = [f"key {user}", "not stored" if pushed else "not stored yet"]
+        _draw_station(scene, f"record-{user}", columns[1], y, lines, good=stored or pushed)
+        if stored:
+            inbox = graph.nodes["inbox", user]
+            _draw_way(scene, f"to-inbox-{user}", f"M{columns[1] + _BOX} {y + _HIGH / 2}", columns[2], y)
+            lines = [f"{user}: seq {inbox['seq']}", f"stored after {_ms(inbox['at_s'] - begin_s)}"]
+            _draw_station(scene, f"inbox-{user}", columns[2], y, lines, good=True)
+        if pushed:
             push = graph.nodes["push", user]
-            _draw_way(scene, f"to-push-{user}", f"M{columns[2] + _BOX} {y + _HIGH / 2}", columns[3], y)
-            when = f"{push['how']} push after {_ms(push['at_s'] - begin_s)}"
-            lines = [when, _place(push)]
+            begin = f"M{columns[2 if stored else 1] + _BOX} {y + _HIGH / 2}"
+            _draw_way(scene, f"to-push-{user}", begin, columns[3], y)
+            lines = [f"{push['how']} push after {_ms(push['at_s'] - begin_s)}", _place(push)]
             _draw_station(scene, f"push-{user}", columns[3], y, lines, good=True)
     return scene
 

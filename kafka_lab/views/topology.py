@@ -236,7 +236,7 @@ def _draw_broker(
     elif not registered:
         note = "… starting"
     if data["disk_failed"]:
-        note = "⚠ disk broken" if running else "✕ down, disk broken"
+        note = f"{note}, disk broken" if note else "⚠ disk broken"
     parts = [
         s.rounded(
             x,
@@ -297,7 +297,12 @@ def _how_far(data: dict[str, Any]) -> str:
     offset, behind = data["high_watermark"], data["behind_bytes"]
     if data["role"] == "leader":
         return "" if offset is None else f"high watermark {offset:,}"
-    return f"{_size(behind)} behind" if behind and data["role"] != "offline" else ""
+    return f"{_size(behind)} behind" if _lacks(data) else ""
+
+
+def _lacks(data: dict[str, Any]) -> bool:
+    """Whether a replica lacks something; of one that is offline nobody knows."""
+    return bool(data["behind_bytes"]) and data["role"] != "offline"
 
 
 def _size(count: int) -> str:
@@ -382,7 +387,7 @@ def _table(graph: nx.MultiDiGraph) -> Table:
             ", ".join(by_role["in sync"]) or "-",
             ", ".join(by_role["out of sync"] + by_role["offline"]) or "-",
             "-" if (offset := replicas[0]["high_watermark"]) is None else f"{offset:,}",
-            ", ".join(f"{d['broker']}: {d['behind_bytes']:,}" for d in replicas if d["behind_bytes"]) or "-",
+            ", ".join(f"{d['broker']}: {d['behind_bytes']:,}" for d in replicas if _lacks(d)) or "-",
         ))
     columns = (
         "partition",
@@ -403,6 +408,8 @@ def _sentences(graph: nx.MultiDiGraph, brokers: list[str], table: Table) -> str:
     said = [f"Controller: {controller or 'none'}", f"Down: {', '.join(down) or 'none'}"]
     if broken := [f"{one} and {other} ({fault})" for (one, other), fault in _broken(graph).items()]:
         said.append(f"Broken links: {', '.join(broken)}")
+    if disks := [name for name in brokers if graph.nodes[name]["disk_failed"]]:
+        said.append(f"Broken disks: {', '.join(disks)}")
     if leaderless:
         said.append(f"Without a leader: {', '.join(leaderless)}")
     return ". ".join(said)

@@ -116,6 +116,8 @@ def test_twenty_updates_a_second(page: Page, tmp_path: Path) -> None:
     print(f"delay in ms: median {middle:.0f}, 95 % {most:.0f}, worst {worst:.0f}")
     print(f"nodes {before['Nodes']:.0f} -> {after['Nodes']:.0f}, heap {heaps[0]:.1f} -> {heaps[1]:.1f} MiB")
     assert max(seen) == max(sent)  # the last state is never lost
+    assert after["Nodes"] < 1.2 * before["Nodes"]
+    assert heaps[1] < 1.2 * heaps[0]
     assert len(delays) > 0.8 * len(sent)
 
 

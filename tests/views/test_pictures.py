@@ -165,6 +165,18 @@ def test_a_route_has_its_times() -> None:
     assert graph.nodes["push", "ada"]["how"] == "online"
 
 
+def test_the_route_of_a_notification_that_is_online_only_has_no_inbox() -> None:
+    events = [event for event in TIMELINE if getattr(event, "clientMsgID", "") == "m1"]
+    timeline = Timeline()
+    for event in events:
+        if not isinstance(event, ev.NotificationStored):
+            timeline.append(event)
+    view = route_view(timeline, "m1")
+    assert list(view.graph().predecessors(("push", "ada"))) == [("record", "ada")]
+    assert {row[0]: row[-1] for row in view.scene().table.rows}["ada"].endswith("online, ms2ps_chat-2 @ 4")
+    assert "not stored</text>" in view.to_svg()
+
+
 def test_the_route_of_an_unknown_message_says_so() -> None:
     assert "m99 was not sent yet" in route_view(TIMELINE, "m99").to_svg()
     assert "send(...) sends one" in route_view(Timeline()).to_svg()

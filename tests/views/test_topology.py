@@ -85,16 +85,20 @@ def test_how_far_the_logs_are_is_said_when_it_is_known() -> None:
 
 
 def test_a_dead_brokers_distance_is_not_told_any_longer() -> None:
-    known = [ev.ReplicaDistanceChanged("chat", 1, "broker-1", 700), *killed()]
-    assert "700 B behind" not in to_svg(topology_scene(graph_of(known)))
+    known = [*story(), ev.ReplicaDistanceChanged("chat", 1, "broker-1", 700)]
+    assert "700 B behind" in to_svg(topology_scene(graph_of(known)))
+    dead = topology_scene(graph_of([*known, ev.NodeExited("broker-1", -9, expected=True)]))
+    assert "700 B behind" not in to_svg(dead)
+    assert "700" not in dead.table.to_text()
 
 
 def test_a_broken_disk_is_seen_until_it_is_repaired() -> None:
-    broken = [*story(), ev.FaultStarted("broker-1", "fail_disk")]
-    assert "disk broken" in to_svg(topology_scene(graph_of(broken)))
-    assert "disk broken" not in to_svg(
-        topology_scene(graph_of([*broken, ev.FaultEnded("broker-1", "fail_disk")]))
-    )
+    broken = [*story(), ev.FaultStarted("broker-3", "fail_disk")]
+    scene = topology_scene(graph_of(broken))
+    assert "◆ controller, disk broken" in to_svg(scene)
+    assert "Broken disks: broker-3" in scene.desc
+    healed = topology_scene(graph_of([*broken, ev.FaultEnded("broker-3", "fail_disk")]))
+    assert "disk" not in to_svg(healed)
 
 
 def test_a_follower_that_lags_is_out_of_sync_and_not_offline() -> None:

@@ -25,7 +25,7 @@ function element(tag, text, className = "") {
   return node;
 }
 
-function makeViews(main, nav, names) {
+function makeViews(main, nav, names, draw) {
   return names.map((name) => {
     const section = document.createElement("section");
     section.setAttribute("aria-label", name);
@@ -38,6 +38,7 @@ function makeViews(main, nav, names) {
     box.onchange = () => {
       view.visible = box.checked;
       section.hidden = !box.checked;
+      draw();
     };
     return view;
   });
@@ -73,7 +74,7 @@ export async function start(document) {
   const { title, length_s, marks, names } = await unpack(head);
   const main = document.querySelector("main");
   document.querySelector("h1").textContent = title;
-  const shown = makeViews(main, document.querySelector("nav"), names);
+  const shown = makeViews(main, document.querySelector("nav"), names, () => show(at));
   let queued = false;
   let at = 0;
   const draw = () => {

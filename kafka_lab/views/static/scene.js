@@ -78,7 +78,8 @@ function makeOneStop(el, svg) {
   });
   el.addEventListener("keydown", (event) => {
     const step = STEPS[event.key];
-    if (!step || !svg.contains(event.target) || event.ctrlKey || event.altKey || event.metaKey) return;
+    const here = svg.contains(event.target) && event.target.matches(":focus-visible"); // not by a mere click
+    if (!step || !here || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();
     event.stopPropagation(); // the page has plans of its own for arrows
     const items = settle();

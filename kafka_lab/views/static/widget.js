@@ -3,10 +3,23 @@ import { makePicture } from "./scene.js";
 import { makePlayer } from "./player.js";
 
 const PATIENCE_MS = 800;
+const KEYS = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", " "]);
+
+// Leaves the slider and the pictures the keys that they know. JupyterLab would go to another cell by an arrow, unless
+// the element under the focus has this attribute when its own listener, at the document, is called.
+function guardKeys(el) {
+  const guard = new AbortController();
+  const onKey = (event) => {
+    const plain = !(event.ctrlKey || event.altKey || event.metaKey || event.shiftKey);
+    el.toggleAttribute("data-lm-suppress-shortcuts", plain && KEYS.has(event.key) && el.contains(event.target));
+  };
+  window.addEventListener("keydown", onKey, { capture: true, signal: guard.signal });
+  return guard;
+}
 
 function render({ model, el }) {
   el.classList.add("kafka-lab");
-  el.dataset.lmSuppressShortcuts = "true"; // JupyterLab's: keys are for the slider and the pictures here
+  const guard = guardKeys(el);
   const pictures = document.createElement("div");
   pictures.className = "kafka-lab-pictures";
   const foot = document.createElement("div");
@@ -63,6 +76,7 @@ function render({ model, el }) {
   model.on("change:moment", drawTime);
   model.on("change:marks", drawTime);
   return () => {
+    guard.abort();
     player.close();
     clearTimeout(waiting);
     model.off("change:scenes", queue);
