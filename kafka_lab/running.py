@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,6 +44,12 @@ def up(
     profile: Annotated[
         str, typer.Option(help=f"How fast failures are noticed: {', '.join(PROFILES)}.")
     ] = "lab",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A broker setting, such as num.partitions=4; can be repeated."
+        ),
+    ] = None,
     links: Annotated[bool, typer.Option("--links", help="Links that can be cut.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -51,10 +57,15 @@ def up(
 
     Notebooks and scripts use it with `Lab.join()`, the shell with `kafka-lab kill broker-2` and so on, and
     any Kafka client by its bootstrap servers.
+
+    Raises
+    ------
+    ConfigurationError
+        A setting has no value.
     """
     settings = {
         "brokers": brokers, "mode": mode, "zookeepers": zookeepers, "controllers": controllers,
-        "kafka": kafka, "profile": profile, "links": links,
+        "kafka": kafka, "profile": profile, "settings": _settings(set_ or ()), "links": links,
     }  # fmt: skip
     from kafka_lab.lab import Lab
 
@@ -62,6 +73,14 @@ def up(
     with visible("Starting a lab in the background") as report:
         owner = start(settings, report)
     _print(as_json, {"lab": owner.name, **owner.told()}, lambda told: _addresses(owner, told))
+
+
+def _settings(given: Iterable[str]) -> dict[str, str]:
+    pairs = [setting.partition("=") for setting in given]
+    for key, equals, _ in pairs:
+        if not key or not equals:
+            raise ConfigurationError(f"--set is {key!r}; expected KEY=VALUE, such as num.partitions=4")
+    return {key: value for key, _, value in pairs}
 
 
 @app.command()

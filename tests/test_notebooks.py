@@ -54,9 +54,9 @@ def test_their_numbers_say_their_order() -> None:
 def executed(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[Path, Future[Any]]]:
-    """The notebooks asked for, three at a time, the longest first: half of the time they wait."""
+    """The notebooks asked for, two at a time, the longest first: more would wait for the processor."""
     asked = [item.callspec.params["path"] for item in request.session.items if "test_it_runs[" in item.name]
-    with ThreadPoolExecutor(3) as pool:
+    with ThreadPoolExecutor(2) as pool:
         longest_first = sorted(asked, key=lambda path: not path.stem.startswith(LONGEST))
         yield {
             path: pool.submit(execute, path, tmp_path_factory.mktemp("notebook")) for path in longest_first

@@ -28,7 +28,7 @@ def shell(*arguments: str, code: int = 0) -> str:
 
 @pytest.fixture(scope="module")
 def up() -> Iterator[dict[str, Any]]:
-    told = json.loads(shell("up", "--links", "--profile", "fast", "--json"))
+    told = json.loads(shell("up", "--links", "--profile", "fast", "--set", "num.partitions=4", "--json"))
     yield told
     if told["lab"] in {owner.name for owner in owners()}:
         shell("down", "--lab", told["lab"])
@@ -36,6 +36,7 @@ def up() -> Iterator[dict[str, Any]]:
 
 def test_it_runs_on_its_own_and_is_told_of(up: dict[str, Any]) -> None:
     assert up["up"]["settings"]["links"] is True
+    assert up["up"]["settings"]["settings"] == {"num.partitions": "4"}
     assert set(up["nodes"]) == {"zookeeper-1", "broker-1", "broker-2", "broker-3"}
     assert up["lab"] in {told["lab"] for told in json.loads(shell("status", "--json"))}
     assert up["lab"] in shell("status")
@@ -77,6 +78,7 @@ def test_what_cannot_be_is_said(up: dict[str, Any]) -> None:
     assert "no node 'broker-9'; choose one of" in shell("kill", "broker-9", *which, code=1)
     assert "expected a link's two ends" in shell("heal", "broker-1", *which, code=1)
     assert "brokers" in shell("up", "--brokers", "12", code=2)
+    assert "expected KEY=VALUE" in shell("up", "--set", "num.partitions", code=1)
     assert "has no ZooKeeper mode" in shell("up", "--kafka", "4.1.0", code=1)
     assert "no running lab 'nobody'" in shell("down", "--lab", "nobody", code=1)
 
