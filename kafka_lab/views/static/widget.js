@@ -6,12 +6,13 @@ const PATIENCE_MS = 800;
 const KEYS = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", " "]);
 
 // Leaves the slider and the pictures the keys that they know. JupyterLab would go to another cell by an arrow, unless
-// the element under the focus has this attribute when its own listener, at the document, is called.
+// the element that has the focus has this attribute when its own listener, at the document, is called.
 function guardKeys(el) {
   const guard = new AbortController();
   const onKey = (event) => {
+    if (!el.contains(event.target)) return;
     const plain = !(event.ctrlKey || event.altKey || event.metaKey || event.shiftKey);
-    el.toggleAttribute("data-lm-suppress-shortcuts", plain && KEYS.has(event.key) && el.contains(event.target));
+    event.target.toggleAttribute("data-lm-suppress-shortcuts", plain && KEYS.has(event.key));
   };
   window.addEventListener("keydown", onKey, { capture: true, signal: guard.signal });
   return guard;
