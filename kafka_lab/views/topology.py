@@ -235,8 +235,9 @@ def _draw_broker(
         note = "✕ down" if not registered else "✕ down, session open"
     elif not registered:
         note = "… starting"
+    what = f", {note[2:]}" if note else ""
     if data["disk_failed"]:
-        note = f"{note}, disk broken" if note else "⚠ disk broken"
+        note, what = f"{note[:1]} ⚠ disk broken".strip(), f"{what}, disk broken"
     parts = [
         s.rounded(
             x,
@@ -253,7 +254,7 @@ def _draw_broker(
         s.label(x + 14, _TOP + 19, name, fill=s.WHITE, font_weight=700, font_size=13),
         s.label(x + _BOX - 14, _TOP + 19, note, fill=s.WHITE, text_anchor="end"),
     ]
-    said = f"{name}, {'running' if up else 'paused' if running else 'down'}{', ' + note[2:] if note else ''}"
+    said = f"{name}, {'running' if up else 'paused' if running else 'down'}{what}"
     scene.add(name, "brokers", said, parts, tabindex=0)
     keepers = _keepers(graph)
     if registered and keepers:
@@ -287,7 +288,9 @@ def _draw_replica(scene: Scene, key: str, data: dict[str, Any], x: float, y: flo
     ]
     said = f"{name} on {data['broker']}: {role}, leader epoch {data['leader_epoch']}"
     if how_far:
-        parts.append(s.label(x + width - 10, y + 30, how_far, fill=ink, font_size=11, text_anchor="end"))
+        room = width - 26 - 6.8 * len(mark)
+        shown = how_far if 6.2 * len(how_far) <= room else how_far.removeprefix("high watermark ")
+        parts.append(s.label(x + width - 10, y + 30, shown, fill=ink, font_size=11, text_anchor="end"))
         said += f", {how_far}"
     scene.add(key, "replicas", said, parts, tabindex=0)
 

@@ -84,6 +84,12 @@ def test_how_far_the_logs_are_is_said_when_it_is_known() -> None:
     assert row[-2:] == ("1,200", "broker-2: 3,400")
 
 
+def test_a_long_high_watermark_leaves_its_role_room() -> None:
+    drawn = to_svg(topology_scene(graph_of([*story(), ev.HighWatermarkMoved("chat", 0, 987654321)])))
+    assert ">987,654,321<" in drawn
+    assert "leader epoch 0, high watermark 987,654,321" in drawn
+
+
 def test_a_dead_brokers_distance_is_not_told_any_longer() -> None:
     known = [*story(), ev.ReplicaDistanceChanged("chat", 1, "broker-1", 700)]
     assert "700 B behind" in to_svg(topology_scene(graph_of(known)))
@@ -95,7 +101,8 @@ def test_a_dead_brokers_distance_is_not_told_any_longer() -> None:
 def test_a_broken_disk_is_seen_until_it_is_repaired() -> None:
     broken = [*story(), ev.FaultStarted("broker-3", "fail_disk")]
     scene = topology_scene(graph_of(broken))
-    assert "◆ controller, disk broken" in to_svg(scene)
+    assert "◆ ⚠ disk broken" in to_svg(scene)
+    assert "broker-3, running, controller, disk broken" in to_svg(scene)
     assert "Broken disks: broker-3" in scene.desc
     healed = topology_scene(graph_of([*broken, ev.FaultEnded("broker-3", "fail_disk")]))
     assert "disk" not in to_svg(healed)
