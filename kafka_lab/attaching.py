@@ -33,8 +33,8 @@ from kafka_lab.topics import Topics
 
 __all__ = ["assemble_attached", "assemble_joined"]
 
-_FIRST_ANSWER_MS = 10_000
 _TRIES_MS = (1_500, 8_500)  # kafka-python goes on trying, even with a wrong password: so once for a moment
+_FIRST_ANSWER_MS = sum(_TRIES_MS)
 _FINAL = ("AuthenticationFailed", "CERTIFICATE_VERIFY_FAILED")
 _DELIVERY_MS = 30_000
 _TRIES = 10

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kafka_lab.errors import ConfigurationError, KafkaLabError
 from kafka_lab.showing import told_to
-from kafka_lab.state import ClusterState, NodeState
+from kafka_lab.state import ClusterState
 from kafka_lab.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -106,18 +106,17 @@ def why_not(act: str, peers: tuple[str, str], state: ClusterState, *, links: boo
     if not node.pid:
         return "its process is somebody else's"
     down = "" if node.running else "it is down"
+    has_zookeeper = any(other.role == "zookeeper" for other in state.nodes.values())
+    no_zookeeper = "" if has_zookeeper else "in KRaft there is no session"
+    no_broker = "" if node.role == "broker" else "it is no broker"
     reasons = {
         "kill": down,
         "stop": down,
         "restart": "it runs" if node.running else "its disk is broken" if node.disk_failed else "",
         "pause": down or ("it is paused" if node.paused else ""),
         "resume": "" if node.paused else "it is not paused",
-        "expire session": _why_no_session(node, state),
-        "fail disk": "it is no broker"
-        if node.role != "broker"
-        else "its disk is broken already"
-        if node.disk_failed
-        else down,
+        "expire session": no_zookeeper or no_broker or ("" if node.registered else "it has no session"),
+        "fail disk": no_broker or ("its disk is broken already" if node.disk_failed else down),
         "repair disk": "" if node.disk_failed else "its disk is not broken",
     }
     return reasons[act]
@@ -137,14 +136,6 @@ def _why_no_link(act: str, peers: tuple[str, str], state: ClusterState, *, links
     if act == "heal":
         return "" if broken else "nothing is broken between these two"
     return "it is broken already" if broken else ""
-
-
-def _why_no_session(node: NodeState, state: ClusterState) -> str:
-    if all(other.role != "zookeeper" for other in state.nodes.values()):
-        return "in KRaft there is no session"
-    if node.role != "broker":
-        return "it is no broker"
-    return "" if node.registered else "it has no session"
 
 
 class Dashboard:
