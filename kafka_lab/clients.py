@@ -6,7 +6,7 @@ import itertools
 import logging
 import selectors
 import time
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -80,6 +80,10 @@ class LabProducer(KafkaProducer):  # type: ignore[misc] # kafka-python has no ty
         future.add_callback(acknowledged)
         future.add_errback(failed)
         return future
+
+    def send_all(self, topic: str, records: Sequence[tuple[bytes, bytes]]) -> list[Any]:
+        """Send records, given by key and value, and return a future for each; see :meth:`send`."""
+        return [self.send(topic, key=key, value=value) for key, value in records]
 
     def close(self, timeout: float | None = None, **more: object) -> None:
         """Close as :meth:`kafka.KafkaProducer.close` does; what is not delivered in ``timeout`` is given up.

@@ -27,6 +27,12 @@ class Producer(Protocol):
     ) -> Any:  # noqa: ANN401 - kafka-python has no types
         """Hand a record over; return a future with kafka-python's methods, results and errors."""
 
+    def send_all(self, topic: str, records: Sequence[tuple[bytes, bytes]]) -> Sequence[Any]:
+        """Hand over records, given by key and value; return a future for each.
+
+        What cannot be handed over raises, or its future has failed.
+        """
+
     def close(self, timeout: float) -> None:
         """Deliver what was handed over, in so many seconds at most."""
 

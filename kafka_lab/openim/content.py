@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from kafka_lab.errors import InvalidNotificationError
@@ -254,6 +255,7 @@ def content_text(content_type: int, content: Mapping[str, Any]) -> str:
     return str(content[exact]) if exact is not None else json.dumps(content, ensure_ascii=False)
 
 
+@lru_cache(maxsize=64)  # every worker asks for it, and a batch of messages has one content
 def preview(content_type: int, content: str) -> tuple[str, str]:
     """Return what a list of conversations shows of travelled content: a title (or nothing) and a text.
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from kafka_lab.openim.content import preview
 from kafka_lab.openim.message import GROUP_CHAT, NOTIFICATION, SUPER_GROUP_CHAT, MsgData
-from kafka_lab.openim.records import Copy
+from kafka_lab.openim.records import Copy, numbered
 
 __all__ = ["SEQS", "Conversation", "Inbox", "InboxMessage", "OfflinePush", "Stored", "conversation_id"]
 
@@ -64,9 +64,20 @@ FROM counter c WHERE user IN"""
 
 @dataclass(frozen=True)
 class Stored:
-    """What became of one copy: its ``seq`` in the inbox, and whether the inbox had it already."""
+    """What became of one copy.
+
+    Attributes
+    ----------
+    seq : int
+        Its number in the inbox.
+    message : str
+        The message with it, as JSON.
+    redelivered : bool
+        The inbox had it already.
+    """
 
     seq: int
+    message: str
     redelivered: bool
 
 
@@ -199,12 +210,12 @@ class Inbox:
             for copy in copies:
                 key = _key(copy)
                 if key in there:
-                    stored.append(Stored(there[key], redelivered=True))
+                    stored.append(Stored(there[key], numbered(copy, there[key]), redelivered=True))
                     continue
                 seq = last[copy.user] = last.get(copy.user, 0) + 1
                 there[key] = seq
-                stored.append(Stored(seq, redelivered=False))
-                rows.append(_row(copy, seq))
+                stored.append(Stored(seq, numbered(copy, seq), redelivered=False))
+                rows.append(_row(copy, stored[-1]))
             # Without atomic seqs two workers can allot one twice: the later message then replaces the other.
             how = "INSERT" if self._atomic else "INSERT OR REPLACE"
             database.executemany(f"{how} INTO message VALUES (?, ?, ?, ?, ?, ?)", rows)
@@ -426,15 +437,15 @@ def _key(copy: Copy) -> tuple[str, str]:
     return copy.user, copy.message.clientMsgID
 
 
-def _row(copy: Copy, seq: int) -> tuple[object, ...]:
+def _row(copy: Copy, stored: Stored) -> tuple[object, ...]:
     counts = copy.message.option("unreadCount") and copy.user != copy.message.sendID
     return (
         copy.user,
-        seq,
+        stored.seq,
         copy.message.clientMsgID,
         conversation_id(copy.user, copy.message),
         int(counts),
-        copy.message.model_copy(update={"seq": seq}).model_dump_json(),
+        stored.message,
     )
 
 

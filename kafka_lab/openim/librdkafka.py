@@ -12,7 +12,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -87,8 +86,7 @@ class _Answer(Future):  # type: ignore[misc] # kafka-python has no types
         return self.value
 
 
-@dataclass(frozen=True)
-class _Sent:
+class _Sent(NamedTuple):
     """A record on its way."""
 
     answer: _Answer
@@ -129,12 +127,28 @@ class LibrdkafkaProducer:
         MessageSizeTooLargeError
             It is too large.
         """
-        sent = _Sent(_Answer(self._settled), next(self._numbers), key, value, time.monotonic())
+        sent = self._sent(key, value)
         with _kafka_pythons_errors():
             self._producer.produce(
                 topic, value, key, headers=dict(headers or ()), on_delivery=partial(self._delivered, sent)
             )
         return sent.answer
+
+    def send_all(self, topic: str, records: Sequence[tuple[bytes, bytes]]) -> list[_Answer]:
+        """Hand records over at once, so that few requests carry them; see :class:`Producer`."""
+        all_sent = [self._sent(key, value) for key, value in records]
+        messages: list[dict[str, Any]] = [
+            {"value": sent.value, "key": sent.key, "callback": partial(self._delivered, sent)}
+            for sent in all_sent
+        ]
+        self._producer.produce_batch(topic, messages)
+        for sent, message in zip(all_sent, messages, strict=True):
+            if (error := message.get("_error")) is not None:  # nobody calls back for it
+                sent.answer.failure(_translated(error))
+        return [sent.answer for sent in all_sent]
+
+    def _sent(self, key: bytes, value: bytes) -> _Sent:
+        return _Sent(_Answer(self._settled), next(self._numbers), key, value, time.monotonic())
 
     def close(self, timeout: float) -> None:
         """Deliver what was handed over, in so many seconds at most; the rest fails."""

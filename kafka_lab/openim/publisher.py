@@ -107,13 +107,9 @@ class Publisher:
         """
         futures: list[Any] = []
         try:
+            same = None if message.groupID and not message.recvID else message_value(operation_id, message)
             for user in inboxes:
-                own = (
-                    message
-                    if not message.groupID or message.recvID
-                    else message.model_copy(update={"recvID": user})
-                )
-                value = message_value(operation_id, own)
+                value = same or message_value(operation_id, message.model_copy(update={"recvID": user}))
                 _check_size(value, user)
                 futures.append(self._producer.send(MESSAGES_TOPIC, key=user.encode(), value=value))
         except KafkaError as error:

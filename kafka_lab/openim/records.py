@@ -6,6 +6,7 @@ place of protobuf, so that a learner can read a record.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,7 @@ __all__ = [
     "StrangeRecordError",
     "copy_of",
     "message_value",
+    "numbered",
     "push_value",
 ]
 
@@ -52,12 +54,6 @@ class _MsgDataToMQ(BaseModel):
 
     operationID: str = ""  # noqa: N815 - OpenIM's spelling
     msgData: MsgData  # noqa: N815
-
-
-class _PushMsgDataToMQ(_MsgDataToMQ):
-    """The value of a record of ``ms2ps_chat`` or ``msg_to_mongo``."""
-
-    pushToUserID: str  # noqa: N815 - OpenIM's spelling
 
 
 @dataclass(frozen=True)
@@ -89,11 +85,23 @@ def message_value(operation_id: str, message: MsgData) -> bytes:
     return _MsgDataToMQ(operationID=operation_id, msgData=message).model_dump_json().encode()
 
 
-def push_value(copy: Copy, seq: int) -> bytes:
-    """Return the value of a record of ``ms2ps_chat`` or ``msg_to_mongo``: PushMsgDataToMQ with its seq."""
-    message = copy.message.model_copy(update={"seq": seq})
-    value = _PushMsgDataToMQ(operationID=copy.operation_id, msgData=message, pushToUserID=copy.user)
-    return value.model_dump_json().encode()
+def numbered(copy: Copy, seq: int) -> str:
+    """Return a copy's message with its seq, as JSON: what its inbox has, and further records carry."""
+    return copy.message.model_copy(update={"seq": seq}).model_dump_json()
+
+
+def push_value(copy: Copy, message: str) -> bytes:
+    """Return the value of a record of ``ms2ps_chat`` or ``msg_to_mongo``: OpenIM's PushMsgDataToMQ.
+
+    Parameters
+    ----------
+    copy : Copy
+        Whose.
+    message : str
+        What :func:`numbered` says of it: the row in the inbox has the same text, which is made once.
+    """
+    operation_id, user = json.dumps(copy.operation_id), json.dumps(copy.user)
+    return f'{{"operationID":{operation_id},"msgData":{message},"pushToUserID":{user}}}'.encode()
 
 
 def copy_of(record: Any) -> Copy:  # noqa: ANN401 - kafka-python has no types

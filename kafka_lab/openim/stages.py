@@ -10,7 +10,7 @@ from kafka_lab.openim.content import preview
 from kafka_lab.openim.hub import Hub
 from kafka_lab.openim.inbox import Inbox, OfflinePush
 from kafka_lab.openim.message import SUPER_GROUP_CHAT
-from kafka_lab.openim.records import MONGO_TOPIC, PUSH_TOPIC, Copy, push_value
+from kafka_lab.openim.records import MONGO_TOPIC, PUSH_TOPIC, Copy, numbered, push_value
 from kafka_lab.timeline import Timeline
 
 __all__ = ["History", "Push"]
@@ -43,7 +43,7 @@ class History:
         """Store a batch; whatever is handed on twice is recognised there."""
         kept = [copy for copy in copies if copy.message.stored]
         stored = self._inbox.store(kept)
-        seqs = {id(copy): done.seq for copy, done in zip(kept, stored, strict=True)}
+        messages = {id(copy): done.message for copy, done in zip(kept, stored, strict=True)}
         self._timeline.extend(
             NotificationStored(
                 copy.message.clientMsgID,
@@ -56,14 +56,18 @@ class History:
             )
             for copy, done in zip(kept, stored, strict=True)
         )
-        futures = []
+        to_history, to_push = [], []
         for copy in copies:
-            seq, key = seqs.get(id(copy), 0), copy.user.encode()
-            value = push_value(copy, seq)
+            message = messages.get(id(copy)) or numbered(copy, 0)
+            record = (copy.user.encode(), push_value(copy, message))
             if copy.message.stored:
-                futures.append(self._producer.send(MONGO_TOPIC, key=key, value=value))
+                to_history.append(record)
             if copy.user != copy.message.sendID or copy.message.option("senderSync"):
-                futures.append(self._producer.send(PUSH_TOPIC, key=key, value=value))
+                to_push.append(record)
+        futures = [
+            *self._producer.send_all(MONGO_TOPIC, to_history),
+            *self._producer.send_all(PUSH_TOPIC, to_push),
+        ]
         for future in futures:
             future.get(self._wait_s)
 
