@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +16,7 @@ from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kafka_lab.errors import InvalidNotificationError
 from kafka_lab.openim.content import CONTENT_TYPES
@@ -77,6 +78,8 @@ def make_app(management: Management, hub: Hub, tokens: Tokens, chat: APIRouter |
         for number, kind in CONTENT_TYPES.items()
     )
     app: FastAPI = FastAPIOffline(title="OpenIM notifications", version="2.1.0", description=_ABOUT + types)
+    calls: dict[str, _Call] = {}
+    app.add_middleware(_Calls, calls=calls)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
 
     def add(path: str, summary: str, kind: type[BaseModel], example: dict[str, Any], call: _Call) -> None:
@@ -100,13 +103,10 @@ def make_app(management: Management, hub: Hub, tokens: Tokens, chat: APIRouter |
                 "requestBody": {"required": True, "content": {"application/json": body}},
             },
         )
-        async def answer(request: Request) -> JSONResponse:
-            body = await _read(request)
-            if body is None:
-                message = f"the body is larger than {LARGEST_BODY_BYTES} bytes"
-                return JSONResponse({"errCode": 413, "errMsg": message}, 413, {"Connection": "close"})
-            reply = await call(body, request.headers.get("token"))
-            return JSONResponse(reply.body, reply.http_status)
+        async def documented() -> None:
+            """Stand in the documentation; _Calls answers."""
+
+        calls[path] = call
 
     async def send_many(body: bytes, token: str | None) -> Reply:
         return await run_in_threadpool(management.batch_send_msg, body, token)
@@ -133,6 +133,32 @@ def make_app(management: Management, hub: Hub, tokens: Tokens, chat: APIRouter |
 
 
 _Call = Callable[[bytes, str | None], Awaitable[Reply]]
+
+
+class _Calls:
+    """Answers the management calls before the routes do: a route costs more than all else of a call."""
+
+    def __init__(self, app: ASGIApp, calls: Mapping[str, _Call]) -> None:
+        self._app = app
+        self._calls = calls
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        call = None
+        if scope["type"] == "http" and scope["method"] == "POST":
+            call = self._calls.get(scope["path"])
+        if call is None:
+            await self._app(scope, receive, send)
+        else:
+            await (await _answer(Request(scope, receive), call))(scope, receive, send)
+
+
+async def _answer(request: Request, call: _Call) -> JSONResponse:
+    body = await _read(request)
+    if body is None:
+        message = f"the body is larger than {LARGEST_BODY_BYTES} bytes"
+        return JSONResponse({"errCode": 413, "errMsg": message}, 413, {"Connection": "close"})
+    reply = await call(body, request.headers.get("token"))
+    return JSONResponse(reply.body, reply.http_status)
 
 
 def _refused(websocket: WebSocket, user: str, token: str, tokens: Tokens) -> str:
@@ -183,6 +209,7 @@ class Gateway:
             app,
             log_config=None,
             access_log=False,
+            proxy_headers=False,  # there is none before it
             log_level="warning",  # at INFO it would tell the tokens of WebSockets
             http="httptools",
             loop="asyncio",  # uvloop's lets new connections wait while old ones are busy

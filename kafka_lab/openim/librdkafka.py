@@ -28,8 +28,10 @@ __all__ = ["Librdkafka"]
 
 _LOG = logging.getLogger("kafka.librdkafka")  # a broker that is down is no news here
 _SERVE_S = 0.1
-# Records wait for others, to go together: brokers are asked some hundred times a second then, not thousands.
-_LINGER_MS = 50
+# Records wait for others, to go together, and consumers wait for many: librdkafka sends a request for each
+# partition, and under load most of a broker's time goes into requests, not into bytes.
+_LINGER_MS = 100
+_FETCH_MS = 200
 _MOST_RECORDS = 2000  # of a batch
 _PARTITIONERS = {"sarama": "fnv1a", "murmur2": "murmur2"}
 _SETTINGS = {
@@ -45,7 +47,7 @@ _CONSUMER = {
     "session.timeout.ms": 6000,
     "heartbeat.interval.ms": 500,
     "fetch.min.bytes": 100_000,
-    "fetch.wait.max.ms": 100,
+    "fetch.wait.max.ms": _FETCH_MS,
 }
 
 

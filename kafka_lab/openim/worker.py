@@ -32,8 +32,10 @@ _COMMITS = 25
 _COMMIT_MS = 1000  # for a coordinator that does not answer
 _COMMIT_S = 0.5  # while there is more to do; OpenIM's workers commit once a second
 # From one batch to the next, at least: records gather meanwhile (in OpenIM for 100 ms), and a batch costs
-# little more than a record.
+# little more than a record. When many come, for longer.
 _GATHER_S = 0.05
+_GATHER_MANY_S = 0.2
+_MANY = 20
 
 
 class Worker:
@@ -159,7 +161,8 @@ class Worker:
             return
         if not self._commits_first and self._stored_s is None:
             self._stored_s = time.monotonic()
-        self._closing.wait(max(0.0, begin_s + _GATHER_S - time.monotonic()))
+        gather_s = _GATHER_S if len(records) < _MANY else _GATHER_MANY_S
+        self._closing.wait(max(0.0, begin_s + gather_s - time.monotonic()))
 
     def _commit(self) -> bool:
         try:
