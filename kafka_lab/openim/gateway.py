@@ -71,7 +71,7 @@ class Envelope(BaseModel):
     )
 
 
-def make_app(management: Management, hub: Hub, tokens: Tokens, chat: APIRouter | None = None) -> FastAPI:
+def make_app(management: Management, hub: Hub, tokens: Tokens, chat: APIRouter | None = None) -> ASGIApp:
     """Return the web application around the calls; its documentation at ``/docs`` needs no network."""
     types = "".join(
         f"| {number} | {kind.name} | {'yes' if kind.by_server else 'no: in the article only'} |\n"
@@ -79,8 +79,6 @@ def make_app(management: Management, hub: Hub, tokens: Tokens, chat: APIRouter |
     )
     app: FastAPI = FastAPIOffline(title="OpenIM notifications", version="2.1.0", description=_ABOUT + types)
     calls: dict[str, _Call] = {}
-    app.add_middleware(_Calls, calls=calls)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
 
     def add(path: str, summary: str, kind: type[BaseModel], example: dict[str, Any], call: _Call) -> None:
         schema = kind.model_json_schema()
@@ -104,7 +102,7 @@ def make_app(management: Management, hub: Hub, tokens: Tokens, chat: APIRouter |
             },
         )
         async def documented() -> None:
-            """Stand in the documentation; _Calls answers."""
+            pass  # _Calls answers
 
         calls[path] = call
 
@@ -129,14 +127,17 @@ def make_app(management: Management, hub: Hub, tokens: Tokens, chat: APIRouter |
             return
         await hub.serve(userID, websocket)
 
-    return app
+    return TrustedHostMiddleware(_Calls(app, calls), allowed_hosts=[HOST, "localhost"])
 
 
 _Call = Callable[[bytes, str | None], Awaitable[Reply]]
 
 
 class _Calls:
-    """Answers the management calls before the routes do: a route costs more than all else of a call."""
+    """Answers the management calls; FastAPI, which documents them, answers all else.
+
+    Its routing costs as much as everything else that the gateway does for a call.
+    """
 
     def __init__(self, app: ASGIApp, calls: Mapping[str, _Call]) -> None:
         self._app = app
@@ -192,8 +193,8 @@ class Gateway:
 
     Parameters
     ----------
-    app : fastapi.FastAPI
-        What is served.
+    app : callable
+        What is served, by ASGI.
     port : int, default 0
         Where; 0 for a free port.
 
@@ -203,7 +204,7 @@ class Gateway:
         Where; known once it is started.
     """
 
-    def __init__(self, app: FastAPI, port: int = 0) -> None:
+    def __init__(self, app: ASGIApp, port: int = 0) -> None:
         self._port = port
         config = uvicorn.Config(
             app,

@@ -69,6 +69,16 @@ def test_a_record_that_is_too_large_is_refused_at_once(producer: LibrdkafkaProdu
         producer.send("t", key=b"k", value=b"v" * 2_000_000)
 
 
+def test_of_many_records_only_the_one_that_is_too_large_is_refused_at_once(
+    producer: LibrdkafkaProducer,
+) -> None:
+    fine, refused = producer.send_all("t", [(b"k", b"v"), (b"k", b"v" * 2_000_000)])
+    assert isinstance(refused.exception, MessageSizeTooLargeError)
+    assert not fine.is_done
+    with pytest.raises(KafkaError, match="_MSG_TIMED_OUT"):
+        fine.get(30)
+
+
 @pytest.fixture(scope="module")
 def openim(running_lab: Lab) -> Iterator[OpenIM]:
     running_lab.close_openim()
