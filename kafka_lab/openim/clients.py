@@ -53,8 +53,12 @@ class Consumer(Protocol):
 class Library(Protocol):
     """Makes the pipeline's clients."""
 
-    def producer(self, client_id: str) -> Producer:
-        """Return a producer that goes on after an outage."""
+    def producer(self, client_id: str, *, one_by_one: bool) -> Producer:
+        """Return a producer that goes on after an outage.
+
+        Records that come ``one_by_one`` wait for others a little; those of :meth:`Producer.send_all` are
+        many already.
+        """
 
     def consumer(self, topic: str, group_id: str, client_id: str) -> Consumer:
         """Return a member of a group that commits only when told to."""
@@ -78,7 +82,7 @@ class KafkaPython:
         self._consumer = consumer
         self._partitioner = partitioner
 
-    def producer(self, client_id: str) -> Producer:
+    def producer(self, client_id: str, *, one_by_one: bool) -> Producer:
         """Return a producer that goes on after an outage.
 
         Not idempotent, as sarama's in OpenIM is not: kafka-python 3.0.12's is stuck for good once a record of
@@ -87,7 +91,7 @@ class KafkaPython:
         own = {} if self._partitioner == "murmur2" else {"partitioner": SaramaHashPartitioner()}
         return self._producer(
             client_id=client_id,
-            linger_ms=_LINGER_MS,
+            linger_ms=_LINGER_MS if one_by_one else 0,
             max_block_ms=_BLOCK_MS,
             metrics_enabled=False,
             enable_idempotence=False,

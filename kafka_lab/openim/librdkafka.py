@@ -28,8 +28,8 @@ __all__ = ["Librdkafka"]
 
 _LOG = logging.getLogger("kafka.librdkafka")  # a broker that is down is no news here
 _SERVE_S = 0.1
-# Records wait for others, to go together, and consumers wait for many: librdkafka sends a request for each
-# partition, and under load most of a broker's time goes into requests, not into bytes.
+# Single records wait for others, to go together, and consumers wait for many: librdkafka sends a request for
+# each partition, and under load most of a broker's time goes into requests, not into bytes.
 _LINGER_MS = 100
 _FETCH_MS = 200
 _MOST_RECORDS = 2000  # of a batch
@@ -297,13 +297,13 @@ class Librdkafka:
         self._delivery_timeout_ms = delivery_timeout_ms
         self._partitioner = _PARTITIONERS[partitioner]
 
-    def producer(self, client_id: str) -> LibrdkafkaProducer:
+    def producer(self, client_id: str, *, one_by_one: bool) -> LibrdkafkaProducer:
         """Return a producer that goes on after an outage."""
         settings = {
             **self._settings(client_id),
             "enable.idempotence": True,
             "partitioner": self._partitioner,
-            "linger.ms": _LINGER_MS,
+            "linger.ms": _LINGER_MS if one_by_one else 0,
             "delivery.timeout.ms": self._delivery_timeout_ms,
         }
         producer = confluent_kafka.Producer(settings, logger=_LOG)

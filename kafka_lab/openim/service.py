@@ -168,11 +168,13 @@ class OpenIM:
         """Open the inboxes, start one worker of each group, and the gateway."""
         self.inbox = Inbox(self._database, seq=self.options.seq)
         self._closers.add(self.inbox.close)
-        self._forwarding = self._pipeline_producer("msg-transfer")
+        self._forwarding = self._pipeline_producer("msg-transfer", one_by_one=False)
         self._closers.add(self._close_workers)
         for group in GROUPS:
             self.start_worker(group)
-        publisher = Publisher(self._pipeline_producer("msg-rpc"), wait_s=self._delivery_timeout_s + 1)
+        publisher = Publisher(
+            self._pipeline_producer("msg-rpc", one_by_one=True), wait_s=self._delivery_timeout_s + 1
+        )
         management = Management(
             publisher.begin,
             self._tokens,
@@ -344,8 +346,8 @@ class OpenIM:
             return Push(self.inbox, self._hub, self._timeline, lambda group: self._groups.get(group, ()))
         return self.inbox.keep_chat_log if group == r.CHAT_LOG_GROUP else self.inbox.keep_history
 
-    def _pipeline_producer(self, client_id: str) -> Producer:
-        producer = self._library.producer(client_id)
+    def _pipeline_producer(self, client_id: str, *, one_by_one: bool) -> Producer:
+        producer = self._library.producer(client_id, one_by_one=one_by_one)
         self._closers.add(lambda: producer.close(timeout=_CLOSE_S))
         return producer
 

@@ -37,7 +37,7 @@ def timeline() -> Timeline:
 def producer(timeline: Timeline) -> Iterator[LibrdkafkaProducer]:
     """A producer that finds nobody."""
     library = Librdkafka(timeline, lambda: ["127.0.0.1:1"], itertools.count(), 1000, "sarama")
-    producer = library.producer("nobody-there")
+    producer = library.producer("nobody-there", one_by_one=True)
     yield producer
     producer.close(timeout=0)
 
