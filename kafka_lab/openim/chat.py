@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from importlib import resources
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field, ValidationError
 
 from kafka_lab.errors import InvalidNotificationError
-from kafka_lab.openim.inbox import Inbox, InboxMessage
+from kafka_lab.openim.inbox import Inbox, InboxMessage, super_group_conversation
 from kafka_lab.openim.tokens import Tokens
 
 __all__ = ["chat_router"]
@@ -47,7 +47,9 @@ class _Read(BaseModel):
     conversationID: str  # noqa: N815
 
 
-def chat_router(inbox: Inbox, tokens: Tokens, secret: str) -> APIRouter:
+def chat_router(
+    inbox: Inbox, tokens: Tokens, secret: str, groups: Callable[[str], Collection[str]]
+) -> APIRouter:
     """Return the page at ``/chat/`` and what it calls.
 
     Parameters
@@ -58,6 +60,8 @@ def chat_router(inbox: Inbox, tokens: Tokens, secret: str) -> APIRouter:
         Issues and checks the users' tokens.
     secret : str
         Who knows it gets a token for any user, as OpenIM's ``/auth/user_token`` gives to an app's server.
+    groups : callable
+        Returns the groups of a user: a super group has an inbox of its own, which its members read.
     """
     router = APIRouter(include_in_schema=False)
 
@@ -80,17 +84,27 @@ def chat_router(inbox: Inbox, tokens: Tokens, secret: str) -> APIRouter:
         userID: UserID,  # noqa: N803 - OpenIM's spelling
         after_seq: int,
         most: Annotated[int, Query(ge=1, le=_MOST)] = _MOST,
+        groupID: Annotated[str, Query(max_length=256)] = "",  # noqa: N803
         token: Token = None,
     ) -> JSONResponse:
         def pull(_: bytes) -> dict[str, Any]:
             check(userID, token)
-            begin = after_seq if after_seq >= 0 else max(0, inbox.newest_seq(userID) + after_seq)
-            found = inbox.messages(userID, after_seq=begin, most=most)
+            own_groups = groups(userID)
+            if groupID and groupID not in own_groups:
+                raise InvalidNotificationError("not a member of the group", http_status=400, err_code=400)
+            owner = groupID or userID
+            begin = after_seq if after_seq >= 0 else max(0, inbox.newest_seq(owner) + after_seq)
+            found = inbox.messages(owner, after_seq=begin, most=most)
             page = _page(found)
             return {
                 "after_seq": begin,
                 "read": inbox.read_marks(userID),
-                "messages": [{**each.message.model_dump(), "seq": each.seq} for each in page],
+                "groups": sorted(own_groups),
+                "messages": [
+                    {**each.message.model_dump(), "seq": each.seq}
+                    for each in page
+                    if not groupID or each.conversationID == super_group_conversation(groupID)  # no user's
+                ],
                 "more": len(page) < len(found) or len(found) == most,
             }
 

@@ -19,12 +19,22 @@ from kafka_lab.openim.content import preview
 from kafka_lab.openim.message import GROUP_CHAT, NOTIFICATION, SUPER_GROUP_CHAT, MsgData
 from kafka_lab.openim.records import Copy, numbered
 
-__all__ = ["SEQS", "Conversation", "Inbox", "InboxMessage", "OfflinePush", "Stored", "conversation_id"]
+__all__ = [
+    "SEQS",
+    "Conversation",
+    "Inbox",
+    "InboxMessage",
+    "OfflinePush",
+    "Stored",
+    "conversation_id",
+    "super_group_conversation",
+]
 
 #: How a message gets its seq: in the transaction that stores it, or read before and written back after, as
 #: OpenIM v2.1.0 does (``batch_insert_chat.go``): right only while one user is one partition and one worker.
 SEQS = ("atomic", "get_set")
 _CHUNK = 400  # of a query's parameters
+_SUPER_GROUP = "super_group_"
 _BUSY_S = 0.5  # how long a locked file is waited for
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS message (
@@ -323,11 +333,13 @@ class Inbox:
 
     def mark_read(self, user: str, conversationID: str) -> None:  # noqa: N803 - OpenIM's spelling
         """Note that a user has read a conversation up to its latest message."""
+        group = conversationID.removeprefix(_SUPER_GROUP)
+        owner = user if group == conversationID else group
         with self._transaction() as database:
             database.execute(
-                """INSERT OR REPLACE INTO read_mark SELECT user, conversationID, max(seq) FROM message
-                   WHERE user = ? AND conversationID = ? GROUP BY user, conversationID""",
-                (user, conversationID),
+                """INSERT OR REPLACE INTO read_mark SELECT ?, conversationID, max(seq) FROM message
+                   WHERE user = ? AND conversationID = ? GROUP BY conversationID""",
+                (user, owner, conversationID),
             )
 
     def read_marks(self, user: str) -> dict[str, int]:
@@ -427,10 +439,17 @@ def conversation_id(user: str, message: MsgData) -> str:
     """
     if message.sessionType == NOTIFICATION:
         return f"notification_{message.sendID}"
-    if message.sessionType in (GROUP_CHAT, SUPER_GROUP_CHAT):
-        return f"{'super_' * (message.sessionType == SUPER_GROUP_CHAT)}group_{message.groupID}"
+    if message.sessionType == SUPER_GROUP_CHAT:
+        return super_group_conversation(message.groupID)
+    if message.sessionType == GROUP_CHAT:
+        return f"group_{message.groupID}"
     peer = message.recvID if user == message.sendID else message.sendID
     return f"single_{peer}"
+
+
+def super_group_conversation(group: str) -> str:
+    """Return the conversation of a super group, whose inbox is its own, not its members'."""
+    return _SUPER_GROUP + group
 
 
 def _key(copy: Copy) -> tuple[str, str]:

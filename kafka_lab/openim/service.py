@@ -184,7 +184,7 @@ class OpenIM:
             follow=self.options.follow,
             idempotent=self.options.idempotent,
         )
-        chat = chat_router(self.inbox, self._tokens, self._secret)
+        chat = chat_router(self.inbox, self._tokens, self._secret, self._groups_of)
         self._app = make_app(management, self._hub, self._tokens, chat)
         self._closers.add(self._close_gateway)
         self.start_gateway()
@@ -378,6 +378,9 @@ class OpenIM:
                 f"group {groupID!r} with members {everybody}: expected an ID and user IDs"
             )
         self._groups[groupID] = everybody
+
+    def _groups_of(self, user: str) -> list[str]:
+        return [group for group, members in list(self._groups.items()) if user in members]
 
     def device(self, user: str) -> Device:
         """Return a device of a user, online from now on; ``close()`` or ``with`` takes it off.

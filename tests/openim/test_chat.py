@@ -52,7 +52,7 @@ def inbox(tmp_path: Path) -> Iterator[Inbox]:
 @pytest.fixture
 def client(inbox: Inbox, tokens: Tokens) -> Iterator[httpx.Client]:
     app = FastAPI()
-    app.include_router(chat_router(inbox, tokens, "the secret"))
+    app.include_router(chat_router(inbox, tokens, "the secret", {"ada": ["club"]}.__getitem__))
     gateway = Gateway(app)
     gateway.start()
     with httpx.Client(base_url=gateway.url, trust_env=False) as client:
@@ -78,6 +78,24 @@ def test_who_knows_the_secret_gets_a_token_and_with_it_its_users_messages(
     read = {"userID": "ada", "conversationID": conversation.conversationID}
     assert client.post("/chat/read", json=read, headers=headers).json()["errCode"] == 0
     assert inbox.read_marks("ada") == {conversation.conversationID: 7}
+
+
+def test_a_super_groups_inbox_is_read_by_its_members_and_by_nobody_else(
+    client: httpx.Client, inbox: Inbox, tokens: Tokens
+) -> None:
+    said = to_message(SendMsgRequest(**request(sessionType=3, groupID="club", contentType=101, recvID="")))
+    of_a_user = said.model_copy(update={"clientMsgID": "m9", "sessionType": 1})
+    inbox.store([Copy("club", said, "op", "t", 0, 0), Copy("club", of_a_user, "op", "t", 0, 1)])
+    headers = {"token": tokens.issue("ada")}
+    asked = "/chat/messages?userID=ada&after_seq=0"
+    assert client.get(asked, headers=headers).json()["data"]["groups"] == ["club"]
+    pulled = client.get(f"{asked}&groupID=club", headers=headers).json()["data"]
+    assert [message["clientMsgID"] for message in pulled["messages"]] == [said.clientMsgID]
+    refused = client.get(f"{asked}&groupID=others", headers=headers)
+    assert (refused.status_code, refused.json()["errMsg"]) == (400, "not a member of the group")
+    read = {"userID": "ada", "conversationID": "super_group_club"}
+    assert client.post("/chat/read", json=read, headers=headers).json()["errCode"] == 0
+    assert inbox.read_marks("ada") == {"super_group_club": 1}
 
 
 def test_the_page_is_ours_alone(client: httpx.Client) -> None:
@@ -145,6 +163,34 @@ def test_two_phones_through_a_kill_a_reload_and_a_tunnel(lab: Lab, openim: OpenI
     openim.send("chat-ben", "again")
     expect(messages(ben)).to_have_text(["to ben", "again"], timeout=15_000)
     assert openim.account(wait_s=30).clean
+
+
+@pytest.mark.jvm
+@pytest.mark.browser
+def test_a_super_groups_messages_are_there_after_a_tunnel_and_a_reload(openim: OpenIM, page: Page) -> None:
+    openim.create_group("chat-club", ["chat-cy", "chat-dan"])
+
+    def say(text: str) -> None:
+        to_all = {"sessionType": 3, "groupID": "chat-club", "recvID": "", "sendID": "openIM333"}
+        answer = openim.post(request(**to_all, contentType=101, content={"text": text}))
+        assert answer.json()["errCode"] == 0
+
+    say("one")
+    page.goto(str(openim.phones("chat-cy")))
+    cy = phone(page, "chat-cy")
+    cy.get_by_role("button", name="chat-club, 1 unread").click()
+    expect(messages(cy)).to_have_text(["one"])
+    page.context.set_offline(True)
+    expect(cy.get_by_role("status")).to_have_text("away: trying again")
+    say("in the tunnel")
+    page.context.set_offline(False)
+    expect(messages(cy)).to_have_text(["one", "in the tunnel"], timeout=15_000)
+    say("live")
+    expect(messages(cy)).to_have_text(["one", "in the tunnel", "live"])
+    expect(cy.locator(".passing")).to_have_count(0)
+    page.reload()
+    cy.get_by_role("button", name="chat-club, 0 unread").click()
+    expect(messages(cy)).to_have_text(["one", "in the tunnel", "live"])
 
 
 @pytest.mark.jvm

@@ -21,7 +21,7 @@ export class Connection {
     this.socket = null;
     this.pulling = null;
     this.again = false; // a gap was seen while messages were pulled
-    this.begun = false;
+    this.begun = new Set(); // inboxes of which something was pulled: the user's own, "", and super groups'
     this.retry = 0;
     this.steady = 0;
     this.check = setInterval(() => this.pull().catch(() => this.lost()), CHECK_MS); // a line can be dead unseen
@@ -119,23 +119,34 @@ export class Connection {
   async pullAll() {
     do {
       this.again = false;
-      while (await this.pullPage());
+      for (const group of await this.pullInbox("")) {
+        await this.pullInbox(group);
+      }
     } while (this.again);
   }
 
-  async pullPage() {
-    const first = this.begun ? this.inbox.newest : -SHOWN; // at first the last ones
-    const page = await this.ask("/chat/messages", { after_seq: first, most: PAGE });
-    if (!this.begun) {
-      this.begun = true;
-      this.inbox.beginAfter(page.after_seq);
+  // Pulls the user's own inbox, or a super group's; returns the user's groups.
+  async pullInbox(groupID) {
+    let page;
+    do {
+      page = await this.pullPage(groupID);
+    } while (page.messages.length && page.more);
+    return page.groups;
+  }
+
+  async pullPage(groupID) {
+    const first = this.begun.has(groupID) ? this.inbox.newest(groupID) : -SHOWN; // at first the last ones
+    const page = await this.ask("/chat/messages", { after_seq: first, most: PAGE, groupID });
+    if (!this.begun.has(groupID)) {
+      this.begun.add(groupID);
+      this.inbox.beginAfter(page.after_seq, groupID);
       Object.entries(page.read).forEach(([id, seq]) => this.inbox.read(id, seq));
     }
     page.messages.forEach((message) => this.inbox.take({ ...message, pulled: true }));
     if (page.messages.length) {
       this.changed();
     }
-    return page.messages.length > 0 && page.more;
+    return page;
   }
 
   async login() {

@@ -7,33 +7,39 @@ export class Inbox {
   constructor(user) {
     this.user = user;
     this.messages = []; // in the order of their seq; online-only ones, which have none, as they came
-    this.newest = 0; // every seq up to this one is here, or was
+    this.newestOf = new Map(); // by owner of an inbox: every seq up to this one is here, or was
     this.readUpTo = new Map();
     this.ids = new Set();
   }
 
   // Takes a message; returns "new", "known", or "gap" if some before it are missing: they are to be pulled.
-  // A super group's messages have the seqs of the group's inbox, not of this one.
+  // A super group's messages have the seqs of the group's inbox, not of the user's own.
   take(message) {
-    const seq = message.sessionType === 3 ? 0 : message.seq || 0;
-    if (this.ids.has(message.clientMsgID) || (seq && seq <= this.newest)) {
+    const seq = message.seq || 0;
+    const owner = message.sessionType === 3 ? message.groupID : "";
+    if (this.ids.has(message.clientMsgID) || (seq && seq <= this.newest(owner))) {
       return "known";
     }
-    if (seq > this.newest + 1 && !message.pulled) {
+    if (seq > this.newest(owner) + 1 && !message.pulled) {
       return "gap";
     }
     this.ids.add(message.clientMsgID);
     this.messages.push({ ...message, seq });
-    this.newest = Math.max(this.newest, seq);
+    this.beginAfter(seq, owner);
     if (this.messages.length > MOST_KEPT) {
       this.ids.delete(this.messages.shift().clientMsgID);
     }
     return "new";
   }
 
+  // The newest seq of the user's own inbox (""), or of a super group's.
+  newest(owner = "") {
+    return this.newestOf.get(owner) || 0;
+  }
+
   // Begins after a seq: what is older is not shown.
-  beginAfter(seq) {
-    this.newest = Math.max(this.newest, seq);
+  beginAfter(seq, owner = "") {
+    this.newestOf.set(owner, Math.max(this.newest(owner), seq));
   }
 
   read(conversationID, seq) {

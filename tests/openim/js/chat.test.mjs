@@ -28,10 +28,17 @@ test("neither gap nor repeat", () => {
 test("a super group's messages have seqs of another inbox", () => {
   const inbox = new Inbox("ada");
   assert.equal(inbox.take(message(1)), "new");
-  assert.equal(inbox.take(message(2, { clientMsgID: "g2", sessionType: 3, groupID: "g" })), "new");
-  assert.equal(inbox.take(message(99, { clientMsgID: "g99", sessionType: 3, groupID: "g" })), "new");
+  const group = (seq, more) => message(seq, { clientMsgID: `g${seq}`, sessionType: 3, groupID: "g", ...more });
+  inbox.beginAfter(7, "g");
+  assert.equal(inbox.take(group(8)), "new");
+  assert.equal(inbox.take(group(8)), "known");
+  assert.equal(inbox.take(group(10)), "gap");
+  assert.equal(inbox.take(group(9, { pulled: true })), "new");
+  assert.equal(inbox.take(group(10)), "new");
   assert.equal(inbox.take(message(2)), "new");
-  assert.equal(inbox.newest, 2);
+  assert.deepEqual([inbox.newest(), inbox.newest("g"), inbox.newest("h")], [2, 10, 0]);
+  const [own, ofGroup] = inbox.conversations().map((each) => each.unread).sort();
+  assert.deepEqual([own, ofGroup], [2, 3]);
 });
 
 test("a night's messages do not fill the memory", () => {
