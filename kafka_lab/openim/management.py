@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from kafka_lab.errors import (
@@ -25,6 +26,7 @@ from kafka_lab.openim.message import (
     MsgData,
     SendMsgRequest,
     copied,
+    new_ids,
     parse_request,
     session_type,
     to_message,
@@ -42,6 +44,7 @@ MOST_RECIPIENTS = 50_000
 _MOST_BYTES = 64 * 1024 * 1024  # of all records of a batch
 _AT_A_TIME = 1000  # recipients
 _MOST_REMEMBERED = 100_000
+_MOST_BATCHES = 20  # of these: each has up to MOST_RECIPIENTS
 _SESSIONS = {
     SINGLE_CHAT: "single",
     GROUP_CHAT: "group",
@@ -69,6 +72,17 @@ class _Known:
     message: MsgData | None = None
     received_s: float = 0.0
     reply: Reply | None = None
+
+
+@dataclass
+class _Batch:
+    """A batch: its message, the IDs with which recipients may have got it, and who certainly has."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)  # a repeat waits for the first
+    message: MsgData | None = None
+    received_s: float = 0.0
+    ids: dict[str, tuple[str, str]] = field(default_factory=dict)
+    accepted: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -99,8 +113,8 @@ class Management:
         Whose content types are taken: see :func:`~kafka_lab.openim.content.check_content`.
     idempotent : bool, default False
         Answer a request whose operationID was accepted before with the first answer, and repeat one whose
-        fate is unknown as the same message. OpenIM does neither: there a repeated request is a second
-        message.
+        fate is unknown as the same message; of a batch, each recipient's. OpenIM does neither: there a
+        repeated request is a second message.
     """
 
     def __init__(
@@ -121,6 +135,8 @@ class Management:
         self._users = users
         self._follow = follow
         self._known: OrderedDict[str, _Known] | None = OrderedDict() if idempotent else None
+        self._batches: OrderedDict[str, _Batch] = OrderedDict()
+        self._lock = threading.Lock()
 
     async def send_msg(self, body: bytes, token: str | None) -> Reply:
         """Answer one request to send a message; always in the same loop, which it does not hold up."""
@@ -162,23 +178,39 @@ class Management:
             recipients = self._recipients(request)
         except InvalidNotificationError as error:
             return self._refusal(error)
-        results: list[dict[str, object]] = []
-        failed: list[str] = []
-        first = to_message(request)
+        batch = _Batch() if self._known is None else self._remembered_batch(request.operationID)
+        with batch.lock:
+            if batch.message is None or not batch.ids:  # nothing was sent: it may say something else now
+                batch.message, batch.received_s = to_message(request), received_s
+            self._send_batch(
+                request, batch, batch.message, [u for u in recipients if u not in batch.accepted]
+            )
+            results = [
+                {**_ids(*batch.ids[user], batch.message.sendTime), "recvID": user}
+                for user in recipients
+                if user in batch.accepted
+            ]
+            failed = [user for user in recipients if user not in batch.accepted]
+        return Reply(200, _envelope(data={"resultList": results, "failedIDList": failed}))
+
+    def _send_batch(
+        self, request: SendMsgRequest, batch: _Batch, first: MsgData, recipients: Sequence[str]
+    ) -> None:
+        """Send a batch's message to recipients, with the IDs that an earlier request gave it, if any."""
         unreachable: NotificationError | None = None
         for begin in range(0, len(recipients), _AT_A_TIME):
             begun = []
             for user in recipients[begin : begin + _AT_A_TIME]:
-                message = copied(first, user)
+                ids = batch.ids.get(user) or new_ids()
+                message = copied(first, user, ids)
                 begun.append((message, unreachable or self._begun(request, message)))
-                if isinstance(begun[-1][1], BrokerUnavailableError):
+                if isinstance(begun[-1][1], _Begun | DeliveryUnknownError):
+                    batch.ids[user] = ids
+                elif isinstance(begun[-1][1], BrokerUnavailableError):
                     unreachable = begun[-1][1]  # the others would wait as long, in vain
             for message, pending in begun:
-                if self._waited(message, pending, received_s).body["errCode"] == 0:
-                    results.append({**_ids(message), "recvID": message.recvID})
-                else:
-                    failed.append(message.recvID)
-        return Reply(200, _envelope(data={"resultList": results, "failedIDList": failed}))
+                if self._waited(message, pending, batch.received_s).body["errCode"] == 0:
+                    batch.accepted.add(message.recvID)
 
     def _checked(self, body: bytes, token: str | None, kind: type[R]) -> R:
         """Return a request that passed the api server's checks, in its order.
@@ -224,6 +256,14 @@ class Management:
                 err_code=400,
             )
         return recipients
+
+    def _remembered_batch(self, operation_id: str) -> _Batch:
+        with self._lock:
+            batch = self._batches.setdefault(operation_id, _Batch())
+            self._batches.move_to_end(operation_id)
+            if len(self._batches) > _MOST_BATCHES:
+                self._batches.popitem(last=False)
+        return batch
 
     def _remembered(self, operation_id: str) -> _Known:
         assert self._known is not None  # noqa: S101 - the caller knows
@@ -298,7 +338,8 @@ class Management:
     def _done(self, message: MsgData, inboxes: Sequence[str], received_s: float) -> Reply:
         """Note that a message was accepted, and return the answer."""
         self._timeline.append(_accepted(message, inboxes, received_s))
-        return Reply(200, _envelope(data=_ids(message)))
+        ids = _ids(message.clientMsgID, message.serverMsgID, message.sendTime)
+        return Reply(200, _envelope(data=ids))
 
     def _failed(self, message: MsgData, error: NotificationError) -> Reply:
         """Note that a message was not accepted, and return the answer."""
@@ -334,12 +375,8 @@ def _check_address(request: SendMsgRequest) -> None:
         raise InvalidNotificationError(f"{needed} is a null string", http_status=400, err_code=NO_ADDRESS)
 
 
-def _ids(message: MsgData) -> dict[str, object]:
-    return {
-        "serverMsgID": message.serverMsgID,
-        "clientMsgID": message.clientMsgID,
-        "sendTime": message.sendTime,
-    }
+def _ids(client_id: str, server_id: str, send_time: int) -> dict[str, object]:
+    return {"serverMsgID": server_id, "clientMsgID": client_id, "sendTime": send_time}
 
 
 def _envelope(data: dict[str, object]) -> dict[str, object]:

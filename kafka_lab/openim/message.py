@@ -227,12 +227,13 @@ def session_type(request: SendMsgRequest) -> int:
 def to_message(request: SendMsgRequest) -> MsgData:
     """Make the message of a request, with new IDs and the present time."""
     online_only = dict.fromkeys(("history", "persistent", "senderSync", "offlinePush"), False)
+    client_id, server_id = new_ids()
     return MsgData(
         sendID=request.sendID,
         recvID=request.recvID,
         groupID=request.groupID,
-        clientMsgID=uuid.uuid4().hex,
-        serverMsgID=uuid.uuid4().hex,
+        clientMsgID=client_id,
+        serverMsgID=server_id,
         senderPlatformID=request.senderPlatformID,
         senderNickname=request.senderNickname,
         senderFaceURL=request.senderFaceURL,
@@ -246,10 +247,14 @@ def to_message(request: SendMsgRequest) -> MsgData:
     )
 
 
-def copied(message: MsgData, user: str) -> MsgData:
-    """Return the same message for another recipient, with IDs of its own."""
-    new = {"recvID": user, "clientMsgID": uuid.uuid4().hex, "serverMsgID": uuid.uuid4().hex}
-    return message.model_copy(update=new)
+def new_ids() -> tuple[str, str]:
+    """Return a clientMsgID and a serverMsgID."""
+    return uuid.uuid4().hex, uuid.uuid4().hex
+
+
+def copied(message: MsgData, user: str, ids: tuple[str, str]) -> MsgData:
+    """Return the same message for another recipient, with IDs of its own, as :func:`new_ids` makes them."""
+    return message.model_copy(update={"recvID": user, "clientMsgID": ids[0], "serverMsgID": ids[1]})
 
 
 def example_request() -> dict[str, Any]:

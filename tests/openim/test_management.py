@@ -374,6 +374,58 @@ def test_a_repeat_of_what_is_unknown_is_the_same_message(timeline: Timeline, tok
     assert published[0] == published[1]
 
 
+def test_a_repeated_batch_reaches_who_may_not_have_got_it_with_the_same_message(
+    timeline: Timeline, tokens: Tokens
+) -> None:
+    published: list[MsgData] = []
+    outcomes = {"ben": [DeliveryUnknownError("no answer")], "cy": [BrokerUnavailableError("none")]}
+
+    def begin(_: str, message: MsgData, __: object) -> Any:
+        published.append(message)
+        if left := outcomes.get(message.recvID):
+            raise left.pop()
+        return Done()
+
+    management = Management(begin, tokens, timeline, members={}.__getitem__, idempotent=True)
+    everybody = batch(recvIDList=["ada", "ben", "cy"])
+    first = management.batch_send_msg(everybody, tokens.issue()).body["data"]
+    assert [result["recvID"] for result in first["resultList"]] == ["ada"]
+    assert first["failedIDList"] == ["ben", "cy"]
+    again = management.batch_send_msg(everybody, tokens.issue()).body["data"]
+    assert again["resultList"][0] == first["resultList"][0]
+    assert [message.recvID for message in published] == ["ada", "ben", "cy", "ben", "cy"]
+    assert published[1] == published[3]
+    assert [result["clientMsgID"] for result in again["resultList"][1:]] == [
+        message.clientMsgID for message in published[3:]
+    ]
+    assert management.batch_send_msg(everybody, tokens.issue()).body["data"] == again
+    assert len(published) == 5
+
+
+def test_a_repeated_batch_is_a_second_one_if_that_is_not_asked_for(
+    management: Management, tokens: Tokens, published: list[MsgData]
+) -> None:
+    first, again = (management.batch_send_msg(batch(), tokens.issue()).body["data"] for _ in range(2))
+    assert len(published) == 4
+    assert first["resultList"][0]["clientMsgID"] != again["resultList"][0]["clientMsgID"]
+
+
+def test_a_batch_of_which_nothing_was_sent_may_say_something_else(timeline: Timeline, tokens: Tokens) -> None:
+    published: list[MsgData] = []
+    errors: list[Exception] = [BrokerUnavailableError("none")]
+
+    def begin(_: str, message: MsgData, __: object) -> Any:
+        if errors:
+            raise errors.pop()
+        published.append(message)
+        return Done()
+
+    management = Management(begin, tokens, timeline, members={}.__getitem__, idempotent=True)
+    assert management.batch_send_msg(batch(), tokens.issue()).body["data"]["failedIDList"] == ["ada", "ben"]
+    management.batch_send_msg(batch(content=content(text="otherwise")), tokens.issue())
+    assert ["otherwise" in message.content for message in published] == [True, True]
+
+
 def test_what_was_certainly_not_sent_may_be_said_otherwise(
     timeline: Timeline, tokens: Tokens, published: list[MsgData]
 ) -> None:
