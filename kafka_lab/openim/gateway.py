@@ -136,7 +136,7 @@ _Call = Callable[[bytes, str | None], Awaitable[Reply]]
 class _Calls:
     """Answers the management calls; FastAPI, which documents them, answers all else.
 
-    Its routing costs as much as everything else that the gateway does for a call.
+    Its routing costs almost as much as everything else that the gateway does for a call.
     """
 
     def __init__(self, app: ASGIApp, calls: Mapping[str, _Call]) -> None:
