@@ -103,7 +103,8 @@ def chat_router(
                 "messages": [
                     {**each.message.model_dump(), "seq": each.seq}
                     for each in page
-                    if not groupID or each.conversationID == super_group_conversation(groupID)  # no user's
+                    # A user may be called like a group.
+                    if (each.conversationID == super_group_conversation(owner)) is bool(groupID)
                 ],
                 "more": len(page) < len(found) or len(found) == most,
             }

@@ -52,7 +52,9 @@ def inbox(tmp_path: Path) -> Iterator[Inbox]:
 @pytest.fixture
 def client(inbox: Inbox, tokens: Tokens) -> Iterator[httpx.Client]:
     app = FastAPI()
-    app.include_router(chat_router(inbox, tokens, "the secret", {"ada": ["club"]}.__getitem__))
+    app.include_router(
+        chat_router(inbox, tokens, "the secret", lambda user: ["club"] if user == "ada" else [])
+    )
     gateway = Gateway(app)
     gateway.start()
     with httpx.Client(base_url=gateway.url, trust_env=False) as client:
@@ -93,6 +95,9 @@ def test_a_super_groups_inbox_is_read_by_its_members_and_by_nobody_else(
     assert [message["clientMsgID"] for message in pulled["messages"]] == [said.clientMsgID]
     refused = client.get(f"{asked}&groupID=others", headers=headers)
     assert (refused.status_code, refused.json()["errMsg"]) == (400, "not a member of the group")
+    called_like_it = "/chat/messages?userID=club&after_seq=0"
+    own = client.get(called_like_it, headers={"token": tokens.issue("club")}).json()["data"]
+    assert [message["clientMsgID"] for message in own["messages"]] == ["m9"]
     read = {"userID": "ada", "conversationID": "super_group_club"}
     assert client.post("/chat/read", json=read, headers=headers).json()["errCode"] == 0
     assert inbox.read_marks("ada") == {"super_group_club": 1}
