@@ -29,7 +29,7 @@ _SINGLE = 50
 
 
 def bench_openim(report: Report, *, runs: int = 5) -> Benchmark:
-    """Measure OpenIM's path: about a minute a run, and some ten minutes for the load, once.
+    """Measure OpenIM's path: about a minute a run, and a quarter of an hour for the load, once.
 
     Parameters
     ----------
