@@ -203,11 +203,12 @@ class Management:
             for user in recipients[begin : begin + _AT_A_TIME]:
                 ids = batch.ids.get(user) or new_ids()
                 message = copied(first, user, ids)
-                begun.append((message, unreachable or self._begun(request, message)))
-                if isinstance(begun[-1][1], _Begun | DeliveryUnknownError):
+                outcome = unreachable or self._begun(request, message)
+                begun.append((message, outcome))
+                if isinstance(outcome, _Begun | DeliveryUnknownError):
                     batch.ids[user] = ids
-                elif isinstance(begun[-1][1], BrokerUnavailableError):
-                    unreachable = begun[-1][1]  # the others would wait as long, in vain
+                elif isinstance(outcome, BrokerUnavailableError):
+                    unreachable = outcome  # the others would wait as long, in vain
             for message, pending in begun:
                 if self._waited(message, pending, batch.received_s).body["errCode"] == 0:
                     batch.accepted.add(message.recvID)
