@@ -33,7 +33,9 @@ __all__ = [
 #: How a message gets its seq: in the transaction that stores it, or read before and written back after, as
 #: OpenIM v2.1.0 does (``batch_insert_chat.go``): right only while one user is one partition and one worker.
 SEQS = ("atomic", "get_set")
-_CHUNK = 400  # of a query's parameters
+# Rows of a statement. SQLite gives the interpreter away at each row that it steps to, and another thread that
+# works then keeps it for 5 ms (sys.getswitchinterval()): a batch must be few steps.
+_CHUNK = 400
 _SUPER_GROUP = "super_group_"
 _BUSY_S = 0.5  # how long a locked file is waited for
 _SCHEMA = """
@@ -46,7 +48,7 @@ CREATE TABLE IF NOT EXISTS message (
     data TEXT NOT NULL,
     PRIMARY KEY (user, clientMsgID),
     UNIQUE (user, seq)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE TABLE IF NOT EXISTS counter (user TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS progress (
     topic TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL, PRIMARY KEY (topic, partition)
@@ -57,7 +59,7 @@ CREATE TABLE IF NOT EXISTS read_mark (
 CREATE TABLE IF NOT EXISTS chat_log (
     serverMsgID TEXT PRIMARY KEY, sendID TEXT NOT NULL, recvID TEXT NOT NULL, sessionType INTEGER NOT NULL,
     contentType INTEGER NOT NULL, content TEXT NOT NULL, sendTime INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE TABLE IF NOT EXISTS history (
     user TEXT NOT NULL, seq INTEGER NOT NULL, clientMsgID TEXT NOT NULL, PRIMARY KEY (user, seq)
 ) STRICT, WITHOUT ROWID;
@@ -68,7 +70,8 @@ CREATE TABLE IF NOT EXISTS pushed (
 """
 
 # The counter can be behind what is stored: "get_set" may have written it backwards.
-_LAST_SEQS = """SELECT user, max(seq, coalesce((SELECT max(seq) FROM message m WHERE m.user = c.user), 0))
+_LAST_SEQS = """SELECT json_group_array(json_array(user,
+    max(seq, coalesce((SELECT max(seq) FROM message m WHERE m.user = c.user), 0))))
 FROM counter c WHERE user IN"""
 
 
@@ -228,8 +231,8 @@ class Inbox:
                 rows.append(_row(copy, stored[-1]))
             # Without atomic seqs two workers can allot one twice: the later message then replaces the other.
             how = "INSERT" if self._atomic else "INSERT OR REPLACE"
-            database.executemany(f"{how} INTO message VALUES (?, ?, ?, ?, ?, ?)", rows)
-            database.executemany("INSERT OR REPLACE INTO counter VALUES (?, ?)", list(last.items()))
+            _insert(database, how, "message", rows)
+            _insert(database, "INSERT OR REPLACE", "counter", list(last.items()))
             self._note_progress(database, copies)
         return stored
 
@@ -243,7 +246,7 @@ class Inbox:
         """
         rows = [(copy.user, copy.message.seq, copy.message.clientMsgID) for copy in copies]
         with self._transaction() as database:
-            database.executemany("INSERT OR IGNORE INTO history VALUES (?, ?, ?)", rows)
+            _insert(database, "INSERT OR IGNORE", "history", rows)
 
     def keep_chat_log(self, copies: Sequence[Copy]) -> None:
         """Keep each message once, by its serverMsgID, as the MySQL chat log does.
@@ -259,7 +262,7 @@ class Inbox:
             if m.option("persistent")
         ]
         with self._transaction() as database:
-            database.executemany("INSERT OR IGNORE INTO chat_log VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            _insert(database, "INSERT OR IGNORE", "chat_log", rows)
 
     def pushed(self, told: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
         """Return of pairs of user and clientMsgID those of which the user was told."""
@@ -279,7 +282,7 @@ class Inbox:
             for key, offline in told.items()
         ]
         with self._transaction() as database:
-            database.executemany("INSERT OR IGNORE INTO pushed VALUES (?, ?, ?, ?)", rows)
+            _insert(database, "INSERT OR IGNORE", "pushed", rows)
 
     # What clients ask ----------------------------------------------------------------------------
 
@@ -399,9 +402,8 @@ class Inbox:
     def _last_seqs_in(database: sqlite3.Connection, users: set[str]) -> dict[str, int]:
         found: dict[str, int] = {}
         for some in _chunks(list(users)):
-            marks = ", ".join("?" * len(some))
-            query = f"{_LAST_SEQS} ({marks})"
-            found.update(database.execute(query, some).fetchall())
+            query = f"{_LAST_SEQS} ({', '.join('?' * len(some))})"
+            found.update(_rows(database, query, some))
         return found
 
     @staticmethod
@@ -412,12 +414,12 @@ class Inbox:
         found: dict[tuple[str, str], int] = {}
         for some in _chunks(list(keys)):
             marks = ", ".join(["(?, ?)"] * len(some))
-            query = (
-                f"SELECT user, clientMsgID, {value} FROM {table} "  # noqa: S608 - both are our words
-                f"WHERE (user, clientMsgID) IN (VALUES {marks})"
+            query = (  # each key is looked up; of "(user, clientMsgID) IN (VALUES ...)" SQLite makes a scan
+                f"SELECT json_group_array(json_array(user, clientMsgID, {value})) "  # noqa: S608 - our words
+                f"FROM (VALUES {marks}) CROSS JOIN {table} ON user = column1 AND clientMsgID = column2"
             )
             parameters = [part for key in some for part in key]
-            found.update({(user, name): each for user, name, each in database.execute(query, parameters)})
+            found.update({(user, name): each for user, name, each in _rows(database, query, parameters)})
         return found
 
     @staticmethod
@@ -472,6 +474,19 @@ def _inbox_message(user: str, seq: int, conversation: str, data: str) -> InboxMe
     return InboxMessage(user, seq, conversation, MsgData.model_validate_json(data))
 
 
-def _chunks(items: list[Any]) -> Iterator[list[Any]]:
+def _insert(database: sqlite3.Connection, how: str, table: str, rows: Sequence[Sequence[object]]) -> None:
+    """Insert rows, many in one step."""
+    for some in _chunks(rows):
+        marks = ", ".join([f"({', '.join('?' * len(some[0]))})"] * len(some))
+        database.execute(f"{how} INTO {table} VALUES {marks}", [value for row in some for value in row])
+
+
+def _rows(database: sqlite3.Connection, query: str, parameters: Sequence[str]) -> list[Any]:
+    """Return the rows of a query that gathers them in one JSON array."""
+    ((rows,),) = database.execute(query, parameters).fetchall()
+    return list(json.loads(rows))
+
+
+def _chunks(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
     for begin in range(0, len(items), _CHUNK):
         yield items[begin : begin + _CHUNK]

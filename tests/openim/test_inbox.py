@@ -198,3 +198,42 @@ def test_atomic_seqs_go_on_where_others_went_backwards(tmp_path: Path) -> None:
         database.execute("UPDATE counter SET seq = 1 WHERE user = 'ada'")
     assert outcome(inbox.store([copy("ada", message())])) == [(4, False)]
     inbox.close()
+
+
+def test_a_batch_costs_the_same_however_much_there_is(inbox: Inbox) -> None:
+    """Counted in steps of SQLite's own machine, which are the same on every computer."""
+    steps = 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 10
+
+    def costs(first: int) -> int:
+        nonlocal steps
+        steps = 0
+        batch = [copy(f"user-{first + each}", message(), first + each) for each in range(50)]
+        inbox.store(batch)
+        inbox.note_pushes({(each.user, each.message.clientMsgID): None for each in batch})
+        assert inbox.pushed([("user-0", batch[0].message.clientMsgID)]) or first
+        return steps
+
+    inbox._database.set_progress_handler(step, 10)
+    empty = costs(0)
+    for first in range(50, 3000, 50):
+        full = costs(first)
+    assert 0 < full < 2 * empty
+
+
+def test_a_batch_is_few_statements(inbox: Inbox) -> None:
+    """At each of them another thread may take the interpreter, and keep it for milliseconds."""
+    statements: list[str] = []
+    inbox._database.set_trace_callback(statements.append)
+    inbox.store([copy(f"user-{each}", message(), each) for each in range(400)])
+    assert 0 < len(statements) < 10
+
+
+def test_any_text_is_found_again(inbox: Inbox) -> None:
+    strange = 'a\0b"\\\u2028</x> \U0001f600'
+    first, second = message(), message()
+    inbox.store([copy(strange, first)])
+    assert outcome(inbox.store([copy(strange, second), copy(strange, first)])) == [(2, False), (1, True)]
