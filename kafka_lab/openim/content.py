@@ -31,6 +31,7 @@ REVOKE = 111
 OA_NOTIFICATION = 1400
 #: Whom the gateway follows: the article's table of content types, or what a v2.1.0 server takes.
 FOLLOWS = ("article", "server")
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 _INTEGER = re.compile(r"[+-]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)", re.ASCII)
 
 Decoder = Callable[[Any], object]
@@ -252,7 +253,7 @@ def check_content(content_type: int, content: Mapping[str, Any], *, follow: str 
 def content_text(content_type: int, content: Mapping[str, Any]) -> str:
     """Return content as it travels: a text, a revoked message's ID, or else the content as JSON."""
     exact = _READ_AS_IT_IS.get(content_type)
-    return str(content[exact]) if exact is not None else json.dumps(content, ensure_ascii=False)
+    return str(content[exact]) if exact is not None else _ENCODER.encode(content)
 
 
 @lru_cache(maxsize=64)  # every worker asks for it, and a batch of messages has one content
@@ -287,19 +288,21 @@ def _decode(content: object, fields: Fields, path: str = "content") -> dict[str,
     """
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected an object, got {_kind(content)}")  # noqa: TRY004
-    known = {name.lower(): name for name in fields}
     decoded: dict[str, object] = {}
     for key, value in content.items():
-        name = known.get(key.lower())
+        name = key if key in fields else _in_any_case(key, fields)
         if name is None or value is None:
             continue
         decoder = fields[name]
-        where = f"{path}.{name}"
         if not callable(decoder):
-            decoded[name] = _decode(value, decoder, where)
+            decoded[name] = _decode(value, decoder, f"{path}.{name}")
             continue
         try:
             decoded[name] = decoder(value)
         except (ValueError, OverflowError) as error:
-            raise ValueError(f"{where}: {error}") from error
+            raise ValueError(f"{path}.{name}: {error}") from error
     return decoded
+
+
+def _in_any_case(key: str, fields: Fields) -> str | None:
+    return next((name for name in fields if name.lower() == key.lower()), None)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 import time
 import uuid
 from collections.abc import Sequence
+from functools import cache
 from importlib import resources
 from typing import Annotated, Any, TypeVar
 
@@ -31,6 +33,7 @@ GROUP_CHAT = 2
 SUPER_GROUP_CHAT = 3
 NOTIFICATION = 4
 _DEEPEST = 100
+_ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # of a surrogate pair
 _FROM_SYSTEM = 200  # msgFrom; a user's own messages have 100
 
 _CONTENT = """By contentType; sizes in bytes, durations in seconds, widths and heights in pixels, degrees;
@@ -202,7 +205,9 @@ def parse_request(body: bytes, kind: type[R], *, follow: str = "article") -> R:
     """
     try:
         text = body.decode("utf-8").lstrip(" \t\r\n")
-        data = _plain(_DECODER.raw_decode(text)[0])
+        data = _DECODER.raw_decode(text)[0]
+        if _ESCAPED_HALF.search(text) or text.count("[") + text.count("{") > _DEEPEST:  # else it is plain
+            data = _plain(data)
     except (ValueError, RecursionError) as error:
         raise InvalidNotificationError(
             f"the body is not JSON: {error}", http_status=400, err_code=400
@@ -271,10 +276,12 @@ def example_request() -> dict[str, Any]:
 
 def _last_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make an object in which of equal keys the last counts, by place too."""
-    result: dict[str, Any] = {}
-    for key, value in pairs:
-        result.pop(key, None)
-        result[key] = value
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        result = {}
+        for key, value in pairs:
+            result.pop(key, None)
+            result[key] = value
     return result
 
 
@@ -327,12 +334,17 @@ def _plain(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - JSON of any kin
 
 def _known_fields(data: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
     """Return the fields that the model knows, whatever the case of their names, without nulls."""
-    names = {name.lower(): name for name in model.model_fields}
+    names = _names(model)
     known = {names[key.lower()]: value for key, value in data.items() if key.lower() in names}
     push = known.get("offlinePushInfo")
     if isinstance(push, dict):
         known["offlinePushInfo"] = _known_fields(push, OfflinePushInfo)
     return {name: value for name, value in known.items() if value is not None}
+
+
+@cache
+def _names(model: type[BaseModel]) -> dict[str, str]:
+    return {name.lower(): name for name in model.model_fields}
 
 
 def _summary(error: ValidationError) -> str:
