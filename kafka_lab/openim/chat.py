@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from importlib import resources
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
@@ -101,7 +102,7 @@ def chat_router(
                 "read": inbox.read_marks(userID),
                 "groups": sorted(own_groups),
                 "messages": [
-                    {**each.message.model_dump(), "seq": each.seq}
+                    {**msgspec.to_builtins(each.message), "seq": each.seq}
                     for each in page
                     # A user may be called like a group.
                     if (each.conversationID == super_group_conversation(owner)) is bool(groupID)

@@ -471,7 +471,7 @@ def _row(copy: Copy, stored: Stored) -> tuple[object, ...]:
 
 
 def _inbox_message(user: str, seq: int, conversation: str, data: str) -> InboxMessage:
-    return InboxMessage(user, seq, conversation, MsgData.model_validate_json(data))
+    return InboxMessage(user, seq, conversation, MsgData.from_json(data))
 
 
 def _insert(database: sqlite3.Connection, how: str, table: str, rows: Sequence[Sequence[object]]) -> None:

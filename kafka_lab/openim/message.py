@@ -8,12 +8,13 @@ import random
 import re
 import time
 import uuid
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from importlib import resources
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, ValidationError
 
 from kafka_lab.errors import InvalidNotificationError
 from kafka_lab.openim.content import CONTENT_TYPES, OA_NOTIFICATION, check_content, content_text
@@ -41,21 +42,24 @@ required fields have a star. """ + "; ".join(
     f"{number} {kind.name}: " + ", ".join(f"`{name}`{'*' * (name in kind.required)}" for name in kind.fields)
     for number, kind in CONTENT_TYPES.items()
 )
-Int32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
-Int64 = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+_LEAST32, _MOST32 = -(2**31), 2**31 - 1
+Int32 = Annotated[int, Field(ge=_LEAST32, le=_MOST32)]
+_Int32 = Annotated[int, msgspec.Meta(ge=_LEAST32, le=_MOST32)]
+_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 NotEmpty = Annotated[str, Field(min_length=1)]
 
 
-class OfflinePushInfo(BaseModel):
+@dataclass(frozen=True)
+class OfflinePushInfo:
     """What a device shows of the message when its owner is offline."""
 
-    model_config = ConfigDict(strict=True)
+    __pydantic_config__ = ConfigDict(strict=False)  # an object of JSON will do for one
 
-    title: str = ""
-    desc: str = ""
-    ex: str = ""
-    iOSPushSound: str = ""  # noqa: N815 - OpenIM's spelling, here and below
-    iOSBadgeCount: bool = False  # noqa: N815
+    title: StrictStr = ""
+    desc: StrictStr = ""
+    ex: StrictStr = ""
+    iOSPushSound: StrictStr = ""  # noqa: N815 - OpenIM's spelling, here and below
+    iOSBadgeCount: StrictBool = False  # noqa: N815
 
 
 class SendMsgRequest(BaseModel):
@@ -101,10 +105,18 @@ class SendMsgRequest(BaseModel):
     offlinePushInfo: OfflinePushInfo | None = None  # noqa: N815
 
 
-class MsgData(BaseModel):
-    """A message on its way: the ``msgData`` of a record in ``ws2ms_chat``."""
+class MsgData(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A message on its way: the ``msgData`` of a record in ``ws2ms_chat``.
 
-    model_config = ConfigDict(frozen=True)
+    Attributes
+    ----------
+    seq : int
+        Its number in the inbox; 0 before one is allotted.
+    sendTime : int
+        Milliseconds since 1970.
+    options : dict
+        An absent key means true.
+    """
 
     sendID: str  # noqa: N815
     recvID: str  # noqa: N815
@@ -114,14 +126,29 @@ class MsgData(BaseModel):
     senderPlatformID: int  # noqa: N815
     senderNickname: str  # noqa: N815
     senderFaceURL: str  # noqa: N815
-    sessionType: Int32  # noqa: N815
-    msgFrom: Int32  # noqa: N815
-    contentType: Int32  # noqa: N815
+    sessionType: _Int32  # noqa: N815
+    msgFrom: _Int32  # noqa: N815
+    contentType: _Int32  # noqa: N815
     content: str
-    seq: Int64 = Field(default=0, description="Its number in the inbox; 0 before one is allotted.")
-    sendTime: Int64 = Field(description="Milliseconds since 1970.")  # noqa: N815
-    options: dict[str, bool] = Field(description="An absent key means true.")
+    seq: _Int64 = 0
+    sendTime: _Int64  # noqa: N815
+    options: dict[str, bool]
     offlinePushInfo: OfflinePushInfo | None  # noqa: N815
+
+    @classmethod
+    def from_json(cls, data: str | bytes) -> Self:
+        """Return a message that was written by :meth:`to_json`.
+
+        Raises
+        ------
+        ValueError
+            It was not.
+        """
+        return msgspec.json.decode(data, type=cls)
+
+    def to_json(self) -> str:
+        """Return it as JSON, by OpenIM's names."""
+        return msgspec.json.encode(self).decode()
 
     def option(self, name: str) -> bool:
         """Return whether an option of OpenIM's is on, such as ``"offlinePush"``; what is not set is on."""
@@ -154,6 +181,7 @@ class BatchSendMsgRequest(SendMsgRequest):
     )
 
 
+_PUSH_FIELDS = tuple(each.name for each in fields(OfflinePushInfo))
 R = TypeVar("R", bound=SendMsgRequest)
 
 
@@ -215,7 +243,7 @@ def parse_request(body: bytes, kind: type[R], *, follow: str = "article") -> R:
     if not isinstance(data, dict):
         raise InvalidNotificationError("the body is not a JSON object", http_status=400, err_code=400)
     try:
-        request = kind.model_validate(_known_fields(data, kind))
+        request = kind.model_validate(_known_fields(data, kind.model_fields))
     except ValidationError as error:
         raise InvalidNotificationError(_summary(error), http_status=400, err_code=400) from error
     for name in ("contentType", "sessionType"):
@@ -264,7 +292,7 @@ def new_ids() -> tuple[str, str]:
 
 def copied(message: MsgData, user: str, ids: tuple[str, str]) -> MsgData:
     """Return the same message for another recipient, with IDs of its own, as :func:`new_ids` makes them."""
-    return message.model_copy(update={"recvID": user, "clientMsgID": ids[0], "serverMsgID": ids[1]})
+    return msgspec.structs.replace(message, recvID=user, clientMsgID=ids[0], serverMsgID=ids[1])
 
 
 def example_request() -> dict[str, Any]:
@@ -332,19 +360,14 @@ def _plain(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - JSON of any kin
     return value
 
 
-def _known_fields(data: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    """Return the fields that the model knows, whatever the case of their names, without nulls."""
-    names = _names(model)
+def _known_fields(data: dict[str, Any], fields: Iterable[str]) -> dict[str, Any]:
+    """Return the fields that are known, whatever the case of their names, without nulls."""
+    names = {name.lower(): name for name in fields}
     known = {names[key.lower()]: value for key, value in data.items() if key.lower() in names}
     push = known.get("offlinePushInfo")
     if isinstance(push, dict):
-        known["offlinePushInfo"] = _known_fields(push, OfflinePushInfo)
+        known["offlinePushInfo"] = _known_fields(push, _PUSH_FIELDS)
     return {name: value for name, value in known.items() if value is not None}
-
-
-@cache
-def _names(model: type[BaseModel]) -> dict[str, str]:
-    return {name.lower(): name for name in model.model_fields}
 
 
 def _summary(error: ValidationError) -> str:

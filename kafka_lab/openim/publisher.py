@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 
 from kafka_lab.errors import BrokerUnavailableError, DeliveryUnknownError, InvalidNotificationError
@@ -109,7 +110,7 @@ class Publisher:
         try:
             same = None if message.groupID and not message.recvID else message_value(operation_id, message)
             for user in inboxes:
-                value = same or message_value(operation_id, message.model_copy(update={"recvID": user}))
+                value = same or message_value(operation_id, msgspec.structs.replace(message, recvID=user))
                 _check_size(value, user)
                 futures.append(self._producer.send(MESSAGES_TOPIC, key=user.encode(), value=value))
         except KafkaError as error:

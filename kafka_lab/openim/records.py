@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
+import msgspec
 
 from kafka_lab.openim.content import preview
 from kafka_lab.openim.message import MsgData
@@ -49,11 +49,14 @@ class StrangeRecordError(ValueError):
     """A record is not one of the pipeline's."""
 
 
-class _MsgDataToMQ(BaseModel):
+class _MsgDataToMQ(msgspec.Struct, kw_only=True, gc=False):
     """The value of a record of ``ws2ms_chat``."""
 
     operationID: str = ""  # noqa: N815 - OpenIM's spelling
     msgData: MsgData  # noqa: N815
+
+
+_READ = msgspec.json.Decoder(_MsgDataToMQ)
 
 
 @dataclass(frozen=True)
@@ -82,12 +85,12 @@ class Copy:
 
 def message_value(operation_id: str, message: MsgData) -> bytes:
     """Return the value of a record of ``ws2ms_chat``: OpenIM's MsgDataToMQ."""
-    return _MsgDataToMQ(operationID=operation_id, msgData=message).model_dump_json().encode()
+    return msgspec.json.encode(_MsgDataToMQ(operationID=operation_id, msgData=message))
 
 
 def numbered(copy: Copy, seq: int) -> str:
     """Return a copy's message with its seq, as JSON: what its inbox has, and further records carry."""
-    return copy.message.model_copy(update={"seq": seq}).model_dump_json()
+    return msgspec.structs.replace(copy.message, seq=seq).to_json()
 
 
 def push_value(copy: Copy, message: str) -> bytes:
@@ -113,7 +116,7 @@ def copy_of(record: Any) -> Copy:  # noqa: ANN401 - kafka-python has no types
         It is not one of ours.
     """
     try:
-        value = _MsgDataToMQ.model_validate_json(record.value)
+        value = _READ.decode(record.value)
         copy = Copy(
             user=record.key.decode(),
             message=value.msgData,
@@ -125,5 +128,5 @@ def copy_of(record: Any) -> Copy:  # noqa: ANN401 - kafka-python has no types
         # What a list shows of it is JSON in JSON: it may be none, or hold half a surrogate pair.
         "".join(preview(copy.message.contentType, copy.message.content)).encode()
         return copy
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:  # pydantic's is a ValueError
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise StrangeRecordError(f"{type(error).__name__}: {str(error)[:200]}") from error

@@ -115,7 +115,7 @@ class Push:
     def _push(self, key: tuple[str, str], copy: Copy) -> None:
         user, message = key[0], copy.message
         record = (copy.topic, copy.partition, copy.offset)
-        if self._hub.push(user, message.model_dump_json()):
+        if self._hub.push(user, message.to_json()):
             self._not_noted[key] = None, NotificationPushed(key[1], user, "online", *record)
         elif user != message.sendID and message.option("offlinePush"):
             title, text = preview(message.contentType, message.content)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 from fastapi import FastAPI
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -43,7 +44,7 @@ def inbox(tmp_path: Path) -> Iterator[Inbox]:
     inbox = Inbox(tmp_path / "inbox.sqlite")
     message = to_message(SendMsgRequest(**request()))
     inbox.store([
-        Copy("ada", message.model_copy(update={"clientMsgID": f"m{n}"}), "op", "t", 0, n) for n in range(7)
+        Copy("ada", msgspec.structs.replace(message, clientMsgID=f"m{n}"), "op", "t", 0, n) for n in range(7)
     ])
     yield inbox
     inbox.close()
@@ -86,7 +87,7 @@ def test_a_super_groups_inbox_is_read_by_its_members_and_by_nobody_else(
     client: httpx.Client, inbox: Inbox, tokens: Tokens
 ) -> None:
     said = to_message(SendMsgRequest(**request(sessionType=3, groupID="club", contentType=101, recvID="")))
-    of_a_user = said.model_copy(update={"clientMsgID": "m9", "sessionType": 1})
+    of_a_user = msgspec.structs.replace(said, clientMsgID="m9", sessionType=1)
     inbox.store([Copy("club", said, "op", "t", 0, 0), Copy("club", of_a_user, "op", "t", 0, 1)])
     headers = {"token": tokens.issue("ada")}
     asked = "/chat/messages?userID=ada&after_seq=0"

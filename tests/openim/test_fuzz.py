@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,7 +33,7 @@ def answer(body: bytes) -> tuple[int, dict[str, Any], list[MsgData]]:
     assert (reply.body["errCode"] == 0) == bool(published)
     for message in published:
         assert all(message.inboxes(("ada",)))
-        assert json.loads(json.dumps(message.model_dump()).encode()) == message.model_dump()
+        assert json.loads(json.dumps(msgspec.to_builtins(message)).encode()) == msgspec.to_builtins(message)
     return reply.http_status, reply.body, published
 
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 from types import SimpleNamespace
 
+import msgspec
+
 from kafka_lab.openim.message import SendMsgRequest, example_request, to_message
 from kafka_lab.openim.records import PUSH_TOPIC, Copy, copy_of, numbered, push_value
 
@@ -13,8 +15,8 @@ def test_what_is_pushed_holds_the_message_with_its_seq_whatever_the_names() -> N
     value = push_value(copy, numbered(copy, 5))
     assert json.loads(value) == {
         "operationID": copy.operation_id,
-        "msgData": {**message.model_dump(), "seq": 5},
+        "msgData": {**msgspec.to_builtins(message), "seq": 5},
         "pushToUserID": copy.user,
     }
     record = SimpleNamespace(topic=PUSH_TOPIC, partition=1, offset=2, key=copy.user.encode(), value=value)
-    assert copy_of(record).message == message.model_copy(update={"seq": 5})
+    assert copy_of(record).message == msgspec.structs.replace(message, seq=5)
