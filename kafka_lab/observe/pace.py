@@ -23,16 +23,18 @@ __all__ = ["Pace", "Steady"]
 _LEAST_S, _MOST_S = 0.2, 2.0
 _SHARE = 0.1  # of the time that looking may take
 _LONGEST_S = 5.0  # a pause, however long looking took
-_STIRS = (
-    BrokerLost,
-    BrokerRegistered,
-    FaultEnded,
-    FaultStarted,
-    IsrExpanded,
-    IsrShrunk,
-    LeaderChanged,
-    LeaderLost,
-    TopicCreated,
+_STIRS = frozenset(
+    (
+        BrokerLost,
+        BrokerRegistered,
+        FaultEnded,
+        FaultStarted,
+        IsrExpanded,
+        IsrShrunk,
+        LeaderChanged,
+        LeaderLost,
+        TopicCreated,
+    )
 )
 
 
@@ -78,7 +80,7 @@ class Pace:
         with self._lock:  # events come from several threads
             new = self._timeline.since(self._seen)
             self._seen += len(new)
-        if any(isinstance(event, _STIRS) for event in new):
+        if not _STIRS.isdisjoint(map(type, new)):
             self._stir.set()
 
 

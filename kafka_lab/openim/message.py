@@ -7,7 +7,6 @@ import math
 import random
 import re
 import time
-import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from importlib import resources
@@ -286,8 +285,7 @@ def new_ids() -> tuple[str, str]:
 
     No secrets: asking the system for better chance, as uuid4 does, lets all other threads go first.
     """
-    client_id, server_id = (uuid.UUID(int=random.getrandbits(128), version=4) for _ in range(2))
-    return client_id.hex, server_id.hex
+    return f"{random.getrandbits(128):032x}", f"{random.getrandbits(128):032x}"
 
 
 def copied(message: MsgData, user: str, ids: tuple[str, str]) -> MsgData:
