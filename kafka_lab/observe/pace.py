@@ -23,19 +23,17 @@ __all__ = ["Pace", "Steady"]
 _LEAST_S, _MOST_S = 0.2, 2.0
 _SHARE = 0.1  # of the time that looking may take
 _LONGEST_S = 5.0  # a pause, however long looking took
-_STIRS = frozenset(
-    (
-        BrokerLost,
-        BrokerRegistered,
-        FaultEnded,
-        FaultStarted,
-        IsrExpanded,
-        IsrShrunk,
-        LeaderChanged,
-        LeaderLost,
-        TopicCreated,
-    )
-)
+_STIRS = frozenset((
+    BrokerLost,
+    BrokerRegistered,
+    FaultEnded,
+    FaultStarted,
+    IsrExpanded,
+    IsrShrunk,
+    LeaderChanged,
+    LeaderLost,
+    TopicCreated,
+))
 
 
 class Pace:

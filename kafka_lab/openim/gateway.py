@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,13 +10,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import uvicorn
-from fastapi import APIRouter, FastAPI, Request, WebSocket
+from fastapi import APIRouter, FastAPI, WebSocket
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kafka_lab.errors import InvalidNotificationError
@@ -32,6 +31,7 @@ PATH = "/manager/send_msg"
 BATCH_PATH = "/manager/batch_send_msg"
 LARGEST_BODY_BYTES = 1024 * 1024
 _PATIENCE_S = 2
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _PING_S = 20.0  # how soon a connection that is open at one end only is found
 
 _ABOUT = """
@@ -149,17 +149,23 @@ class _Calls:
             call = self._calls.get(scope["path"])
         if call is None:
             await self._app(scope, receive, send)
+            return
+        headers = []
+        body = await _read(receive)
+        if body is None:
+            reply = Reply(
+                413, {"errCode": 413, "errMsg": f"the body is larger than {LARGEST_BODY_BYTES} bytes"}
+            )
+            headers.append((b"connection", b"close"))
         else:
-            await (await _answer(Request(scope, receive), call))(scope, receive, send)
-
-
-async def _answer(request: Request, call: _Call) -> JSONResponse:
-    body = await _read(request)
-    if body is None:
-        message = f"the body is larger than {LARGEST_BODY_BYTES} bytes"
-        return JSONResponse({"errCode": 413, "errMsg": message}, 413, {"Connection": "close"})
-    reply = await call(body, request.headers.get("token"))
-    return JSONResponse(reply.body, reply.http_status)
+            token = next(
+                (value.decode("latin-1") for name, value in scope["headers"] if name == b"token"), None
+            )
+            reply = await call(body, token)
+        said = _ENCODER.encode(reply.body).encode()
+        headers += [(b"content-type", b"application/json"), (b"content-length", str(len(said)).encode())]
+        await send({"type": "http.response.start", "status": reply.http_status, "headers": headers})
+        await send({"type": "http.response.body", "body": said})
 
 
 def _refused(websocket: WebSocket, user: str, token: str, tokens: Tokens) -> str:
@@ -175,17 +181,17 @@ def _refused(websocket: WebSocket, user: str, token: str, tokens: Tokens) -> str
     return ""
 
 
-async def _read(request: Request) -> bytes | None:
+async def _read(receive: Receive) -> bytes | None:
     """Return the body, or None as soon as it is too large."""
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > LARGEST_BODY_BYTES:
-                return None
-    except ClientDisconnect:  # nobody is left to answer; half a body is no request
-        return b""
-    return bytes(body)
+    body = b""
+    while len(body) <= LARGEST_BODY_BYTES:
+        message = await receive()
+        if message["type"] == "http.disconnect":  # nobody is left to answer; half a body is no request
+            return b""
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            return body if len(body) <= LARGEST_BODY_BYTES else None
+    return None
 
 
 class Gateway:

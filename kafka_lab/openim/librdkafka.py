@@ -61,14 +61,18 @@ class Record(NamedTuple):
     value: bytes | None
 
 
-class _Answer(Future):  # type: ignore[misc] # kafka-python has no types
-    """What becomes of a record that was sent."""
+class _Sent(Future):  # type: ignore[misc] # kafka-python has no types
+    """A record on its way, and what becomes of it."""
 
-    __slots__ = ("_settled",)
+    __slots__ = ("_settled", "at_s", "key", "number", "value_bytes")
 
-    def __init__(self, settled: threading.Condition) -> None:
+    def __init__(self, settled: threading.Condition, number: int, key: bytes, value: bytes) -> None:
         super().__init__()
         self._settled = settled
+        self.number = number
+        self.key = key
+        self.value_bytes = value
+        self.at_s = time.monotonic()
 
     def get(self, timeout: float) -> object:
         """Return when it is acknowledged.
@@ -80,22 +84,13 @@ class _Answer(Future):  # type: ignore[misc] # kafka-python has no types
         KafkaError
             It was not.
         """
-        with self._settled:
-            if not self._settled.wait_for(lambda: self.is_done, timeout):
-                raise KafkaTimeoutError(f"no acknowledgement in {timeout} s")
+        if not self.is_done:
+            with self._settled:
+                if not self._settled.wait_for(lambda: self.is_done, timeout):
+                    raise KafkaTimeoutError(f"no acknowledgement in {timeout} s")
         if self.exception is not None:
             raise self.exception
         return self.value
-
-
-class _Sent(NamedTuple):
-    """A record on its way."""
-
-    answer: _Answer
-    number: int
-    key: bytes
-    value: bytes
-    at_s: float
 
 
 class LibrdkafkaProducer:
@@ -119,7 +114,7 @@ class LibrdkafkaProducer:
 
     def send(
         self, topic: str, *, value: bytes, key: bytes, headers: list[tuple[str, bytes]] | None = None
-    ) -> _Answer:
+    ) -> _Sent:
         """Hand a record over, without waiting.
 
         Raises
@@ -134,23 +129,23 @@ class LibrdkafkaProducer:
             self._producer.produce(
                 topic, value, key, headers=dict(headers or ()), on_delivery=partial(self._delivered, sent)
             )
-        return sent.answer
+        return sent
 
-    def send_all(self, topic: str, records: Sequence[tuple[bytes, bytes]]) -> list[_Answer]:
+    def send_all(self, topic: str, records: Sequence[tuple[bytes, bytes]]) -> list[_Sent]:
         """Hand records over at once, so that few requests carry them; see :class:`Producer`."""
         all_sent = [self._sent(key, value) for key, value in records]
         messages: list[dict[str, Any]] = [
-            {"value": sent.value, "key": sent.key, "callback": partial(self._delivered, sent)}
+            {"value": sent.value_bytes, "key": sent.key, "callback": partial(self._delivered, sent)}
             for sent in all_sent
         ]
         self._producer.produce_batch(topic, messages)
         for sent, message in zip(all_sent, messages, strict=True):
             if (error := message.get("_error")) is not None:  # nobody calls back for it
-                sent.answer.failure(_translated(error))
-        return [sent.answer for sent in all_sent]
+                sent.failure(_translated(error))
+        return all_sent
 
     def _sent(self, key: bytes, value: bytes) -> _Sent:
-        return _Sent(_Answer(self._settled), next(self._numbers), key, value, time.monotonic())
+        return _Sent(self._settled, next(self._numbers), key, value)
 
     def close(self, timeout: float) -> None:
         """Deliver what was handed over, in so many seconds at most; the rest fails."""
@@ -181,9 +176,9 @@ class LibrdkafkaProducer:
         self._timeline.extend(self._event(*each, now_s) for each in back)
         for sent, error, _ in back:
             if error is None:
-                sent.answer.success(None)
+                sent.success(None)
             else:
-                sent.answer.failure(_translated(error))
+                sent.failure(_translated(error))
         with self._settled:
             self._settled.notify_all()
 
@@ -204,7 +199,7 @@ class LibrdkafkaProducer:
             sender=self._name,
             number=sent.number,
             key=clipped(sent.key),
-            text=clipped(sent.value),
+            text=clipped(sent.value_bytes),
             latency_s=round(now_s - sent.at_s, 6),
         )
 
