@@ -31,6 +31,7 @@ REVOKE = 111
 OA_NOTIFICATION = 1400
 #: Whom the gateway follows: the article's table of content types, or what a v2.1.0 server takes.
 FOLLOWS = ("article", "server")
+_SMALL = 2000  # characters of a content that is worth remembering
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 _INTEGER = re.compile(r"[+-]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)", re.ASCII)
 
@@ -256,7 +257,6 @@ def content_text(content_type: int, content: Mapping[str, Any]) -> str:
     return str(content[exact]) if exact is not None else _ENCODER.encode(content)
 
 
-@lru_cache(maxsize=64)  # every worker asks for it, and a batch of messages has one content
 def preview(content_type: int, content: str) -> tuple[str, str]:
     """Return what a list of conversations shows of travelled content: a title (or nothing) and a text.
 
@@ -265,6 +265,12 @@ def preview(content_type: int, content: str) -> tuple[str, str]:
     >>> preview(102, '{"sourcePath": "a.png"}')
     ('', '[picture]')
     """
+    look = _preview if len(content) <= _SMALL else _preview.__wrapped__
+    return look(content_type, content)
+
+
+@lru_cache(maxsize=4096)  # every worker asks for it, for each copy
+def _preview(content_type: int, content: str) -> tuple[str, str]:
     if content_type == TEXT:
         return "", content
     kind = CONTENT_TYPES.get(content_type)
