@@ -30,7 +30,7 @@ _LOG = logging.getLogger("kafka.librdkafka")  # a broker that is down is no news
 _SERVE_S = 0.1
 # Single records wait for others, to go together, and consumers wait for many: librdkafka sends a request for
 # each partition, and under load most of a broker's time goes into requests, not into bytes.
-_LINGER_MS = 200
+_LINGER_MS = 150
 _FETCH_MS = 200
 _MOST_RECORDS = 2000  # of a batch
 _PARTITIONERS = {"sarama": "fnv1a", "murmur2": "murmur2"}

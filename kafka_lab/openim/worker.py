@@ -34,7 +34,7 @@ _COMMIT_S = 0.5  # while there is more to do; OpenIM's workers commit once a sec
 # From one batch to the next, at least: records gather meanwhile (in OpenIM for 100 ms), and a batch costs
 # little more than a record. When many come, for longer.
 _GATHER_S = 0.05
-_GATHER_MANY_S = 0.4
+_GATHER_MANY_S = 0.3
 _MANY = 20
 
 
