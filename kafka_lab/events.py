@@ -70,6 +70,7 @@ __all__ = [
 ]
 
 _TEXT = 120  # characters of a key or value
+_BINARY = (bytes, bytearray, memoryview)
 
 
 @dataclass(frozen=True, slots=True)
@@ -682,7 +683,7 @@ def clipped(value: object) -> str | None:
     """
     if value is None:
         return None
-    if isinstance(value, bytes | bytearray | memoryview):
+    if isinstance(value, _BINARY):
         value = bytes(value[: 4 * _TEXT]).decode(errors="replace")
     text = str(value)
     return text if len(text) <= _TEXT else f"{text[: _TEXT - 1]}…"

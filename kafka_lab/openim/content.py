@@ -35,6 +35,9 @@ _SMALL = 2000  # characters of a content that is worth remembering
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 _INTEGER = re.compile(r"[+-]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)", re.ASCII)
 
+_NUMBERS = (bool, int, float)  # not "bool | int | float", which is made anew for each field of each request
+_PLAIN = (str, int, float)
+
 Decoder = Callable[[Any], object]
 Fields = Mapping[str, "Decoder | Fields"]
 
@@ -42,7 +45,7 @@ Fields = Mapping[str, "Decoder | Fields"]
 def _string(value: Any) -> str:  # noqa: ANN401 - JSON of any kind
     if isinstance(value, bool):
         return "1" if value else "0"
-    if isinstance(value, str | int | float):
+    if isinstance(value, _PLAIN):
         return str(value)
     raise ValueError(f"expected a string, got {_kind(value)}")
 
@@ -55,7 +58,7 @@ def _integer(value: Any) -> int:  # noqa: ANN401 - JSON of any kind
     ValueError
         It is none.
     """
-    if isinstance(value, bool | int | float):
+    if isinstance(value, _NUMBERS):
         number = int(value)
     elif isinstance(value, str) and _INTEGER.fullmatch(value or "0"):
         number = int(re.sub(r"^([+-]?)0(?=[0-7])", r"\g<1>0o", value or "0"), 0)
@@ -78,7 +81,7 @@ def _kind(value: Any) -> str:  # noqa: ANN401 - JSON of any kind
 
 
 def _float(value: Any) -> float:  # noqa: ANN401 - JSON of any kind
-    if isinstance(value, bool | int | float):
+    if isinstance(value, _NUMBERS):
         return float(value)
     if isinstance(value, str):
         return float(value or "0")
@@ -86,7 +89,7 @@ def _float(value: Any) -> float:  # noqa: ANN401 - JSON of any kind
 
 
 def _boolean(value: Any) -> bool:  # noqa: ANN401 - JSON of any kind
-    if isinstance(value, bool | int | float):
+    if isinstance(value, _NUMBERS):
         return bool(value)
     if isinstance(value, str) and value.lower() in {"1", "t", "true", "0", "f", "false", ""}:
         return value.lower() in {"1", "t", "true"}

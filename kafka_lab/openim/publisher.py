@@ -52,23 +52,29 @@ class Pending:
         DeliveryUnknownError
             No acknowledgement came in time: it may be delivered or not.
         """
-        doorbell = self._publisher.doorbell(asyncio.get_running_loop())
-        done = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        doorbell = self._publisher.doorbell(loop)
+        settled = loop.create_future()
         answers = itertools.count(1)
+
+        def settle() -> None:
+            if not settled.done():
+                settled.set_result(None)
 
         def answered(_: object) -> None:  # in the producer's thread
             if next(answers) == len(self._futures):
                 with suppress(RuntimeError):  # the gateway was killed meanwhile
-                    doorbell.call(done.set)
+                    doorbell.call(settle)
 
         for future in self._futures:
-            future.add_callback(answered)
-            future.add_errback(answered)
+            future.add_both(answered)
+        too_late = loop.call_later(self._publisher.wait_s, settle)
         try:
-            async with asyncio.timeout(self._publisher.wait_s):
-                await done.wait()
-        except TimeoutError as error:
-            raise DeliveryUnknownError("no acknowledgement in time") from error
+            await settled
+        finally:
+            too_late.cancel()
+        if not all(future.is_done for future in self._futures):
+            raise DeliveryUnknownError("no acknowledgement in time")
         self.wait()  # not at all, but it says what an answer was
 
 
