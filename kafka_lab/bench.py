@@ -6,7 +6,7 @@ import json
 import re
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -103,8 +103,10 @@ class Benchmark:
         return {"figures": [{**asdict(figure), "median": figure.median} for figure in self.figures]}
 
 
-def bench(report: Report, *, runs: int = 5) -> Benchmark:
+def bench(report: Report, *, runs: int = 5) -> Iterator[Figure]:
     """Measure start, stop, memory, failovers and the delay of observation; takes some minutes.
+
+    Each figure comes when it is known.
 
     Parameters
     ----------
@@ -120,9 +122,9 @@ def bench(report: Report, *, runs: int = 5) -> Benchmark:
     """
     if not 1 <= runs <= MOST_RUNS:
         raise ConfigurationError(f"runs is {runs}; expected 1 to {MOST_RUNS}")
-    figures = life(report, runs)
-    figures += life(report, runs, mode="kraft")
-    figures += work(report, runs)
+    yield from life(report, runs)
+    yield from life(report, runs, mode="kraft")
+    yield from work(report, runs)
     for profile, ways in {"lab": ("kill", "kill, wait skipped", "stop"), "fast": ("kill",)}.items():
         with Lab(profile=profile) as lab:
             lab.create_topic(_TOPIC, partitions=3, replication_factor=3)
@@ -130,11 +132,10 @@ def bench(report: Report, *, runs: int = 5) -> Benchmark:
                 report(f"Failover by {how} in the profile {profile}", 0, 0)
                 done = failover(lab, _TOPIC, how=how, runs=runs).runs
                 name = f"first acknowledgement after {how} ({profile})"
-                figures.append(Figure(name, "s", tuple(run.acknowledged_s for run in done)))
+                yield Figure(name, "s", tuple(run.acknowledged_s for run in done))
             if profile == "lab":
                 delays = observation_delays_ms(lab.timeline, _logs(lab))
-                figures.append(Figure("event after the broker's log line", "ms", tuple(delays)))
-    return Benchmark(tuple(figures))
+                yield Figure("event after the broker's log line", "ms", tuple(delays))
 
 
 def life(report: Report, runs: int, **kind: Any) -> list[Figure]:  # noqa: ANN401 - Lab's arguments

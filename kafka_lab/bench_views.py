@@ -6,13 +6,13 @@ import dataclasses
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kafka_lab import events as ev
-from kafka_lab.bench import Benchmark, Figure
+from kafka_lab.bench import Figure
 from kafka_lab.history import History
 from kafka_lab.progress import Report
 from kafka_lab.timeline import Timeline
@@ -76,8 +76,10 @@ def _something(number: int, draw: random.Random) -> ev.Event:
     ])
 
 
-def bench_views(report: Report, *, runs: int = 5) -> Benchmark:
+def bench_views(report: Report, *, runs: int = 5) -> Iterator[Figure]:
     """Measure the pictures, without a cluster or a browser; takes about a minute.
+
+    Each figure comes when it is known.
 
     Parameters
     ----------
@@ -86,27 +88,24 @@ def bench_views(report: Report, *, runs: int = 5) -> Benchmark:
     runs : int, default 5
         How often each is done.
     """
-    figures = [_looking_back(runs)]
+    yield _looking_back(runs)
     lesson = long_lesson(20_000, 600.0)
     for name, view in _views(lesson).items():
         report(f"Drawing {name}", 0, 0)
         moments = [lesson.moment(600.0 * (number + 1) / runs) for number in range(runs)]
         values = tuple(_ms(partial(view.scene_of, moment)) for moment in moments)
-        figures.append(Figure(f"drawing {name} of 20,000 events", "ms", values))
+        yield Figure(f"drawing {name} of 20,000 events", "ms", values)
     report("Writing a page of 20,000 events", 0, 0)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "lesson.html"
         took = _ms(lambda: save_html(path, list(_views(lesson).values()), "lesson")) / 1000
         size = path.stat().st_size / 2**20
-    figures += [
-        Figure("writing the page of a lesson of 10 minutes and 20,000 events", "s", (took,)),
-        Figure("that page's size", "MiB", (size,)),
-    ]
+    yield Figure("writing the page of a lesson of 10 minutes and 20,000 events", "s", (took,))
+    yield Figure("that page's size", "MiB", (size,))
     report(f"Following {_PER_S} events a second", 0, 0)
     costs = tuple(_following(followed=True) - _following(followed=False) for _ in range(min(runs, 3)))
     name = f"share of a core that a live picture of {_PER_S} events a second takes"
-    figures.append(Figure(name, "%", costs))
-    return Benchmark(tuple(figures))
+    yield Figure(name, "%", costs)
 
 
 def _views(timeline: Timeline) -> dict[str, View]:

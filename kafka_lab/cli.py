@@ -250,9 +250,10 @@ def bench(
     """Measure the lab on this machine: start, stop, memory, failovers, clients, the delay of observation.
 
     Takes about five minutes; `bench views` measures drawing, looking back and exporting, `bench openim`
-    notifications. Close other programs first: they are measured too.
-    """
-    from kafka_lab.bench import Benchmark
+    notifications. Close other programs first: they are measured too. Ctrl-C ends it: what was measured until
+    then is printed.
+    """  # noqa: DOC501 - as above
+    from kafka_lab.bench import Benchmark, Figure
 
     if what is What.lab:
         from kafka_lab.bench import bench as measure
@@ -261,8 +262,15 @@ def bench(
     else:
         from kafka_lab.bench_openim import bench_openim as measure
     earlier = Benchmark.load(compare) if compare else None
+    figures: list[Figure] = []
+    interrupted = False
     with visible("Measuring") as report:
-        measured = measure(report, runs=runs)
+        try:
+            for figure in measure(report, runs=runs):
+                figures.append(figure)  # each as it comes: what follows may be interrupted
+        except KeyboardInterrupt:
+            interrupted = True
+    measured = Benchmark(tuple(figures))
     if as_json:
         typer.echo(json.dumps(measured.to_dict(), indent=2))
     else:
@@ -270,6 +278,9 @@ def bench(
         console.print(escape(str(measured.table())))
         if earlier:
             console.print(escape(f"\n{measured.compare(earlier)}"))
+    if interrupted:
+        typer.echo("Interrupted: what was being measured, and what comes after it, is missing.", err=True)
+        raise typer.Exit(_INTERRUPTED)
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import signal
@@ -38,7 +37,6 @@ MOST_USERS, MOST_ONLINE, MOST_PER_S, MOST_S = 1_000_000, 10_000, 5000.0, 600.0
 _GRACE_S = 30.0
 _STORED_S = 60.0
 _SOON_S = 10.0  # for what is on its way when somebody wants it to end
-_THRESHOLDS = (50_000, 20, 20)  # of the garbage collector
 _SPARKS = "▁▂▃▄▅▆▇█"
 _WORDS = {0: "accepted", -1: "unknown", -2: "not sent", 201: "unknown"}
 
@@ -249,11 +247,7 @@ def load(
     begin_seq = len(lab.timeline)
     before = _used(lab)
     raise_file_limit()  # each phone is a socket of the gateway, too
-    with (
-        TemporaryDirectory() as name,
-        _seldom_collecting(),
-        _storm(orders, Path(name)) as process,
-    ):
+    with TemporaryDirectory() as name, _storm(orders, Path(name)) as process:
         report("Phones go online, and all warm up", 0, 0)
         try:
             begin = _wait_until_sending(process)
@@ -279,17 +273,6 @@ def load(
         lab.timeline, begin_seq, outcome, orders, account, cpu=cpu, memory=memory, killed=killed,
         interrupted=interrupted,
     )  # fmt: skip
-
-
-@contextmanager
-def _seldom_collecting() -> Iterator[None]:
-    """Let Python look for garbage less often: else a fifth of the gateway's time goes into that."""
-    thresholds = gc.get_threshold()
-    gc.set_threshold(*_THRESHOLDS)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
 
 
 def _wait_until_sending(process: subprocess.Popen[str]) -> float:

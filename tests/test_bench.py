@@ -1,6 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import signal
+import subprocess
+import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -55,7 +60,26 @@ def test_a_file_without_figures_is_explained(tmp_path: Path) -> None:
 
 def test_runs_are_bounded() -> None:
     with pytest.raises(ConfigurationError, match="1 to 20"):
-        bench(silent, runs=0)
+        next(bench(silent, runs=0))
+
+
+def test_what_was_measured_before_ctrl_c_is_printed() -> None:
+    command = [sys.executable, "-m", "kafka_lab", "bench", "views", "--runs", "1", "--json"]
+    terminal, its_end = pty.openpty()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=its_end, text=True) as process:
+        os.close(its_end)
+        said = b""
+        while b"Drawing groups" not in said:  # a program that ends before is an OSError
+            said += os.read(terminal, 4096)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+        while b"Interrupted" not in said:
+            said += os.read(terminal, 4096)
+    os.close(terminal)
+    assert process.returncode == 130
+    names = [figure["name"] for figure in json.loads(out)["figures"]]
+    assert any(name.startswith("drawing topology") for name in names)
+    assert not any("page's size" in name for name in names)
 
 
 @pytest.mark.jvm

@@ -29,6 +29,7 @@ from kafka_lab.openim.chat import chat_router
 from kafka_lab.openim.clients import CLIENTS, PARTITIONERS, Library, Producer
 from kafka_lab.openim.content import FOLLOWS
 from kafka_lab.openim.device import Device
+from kafka_lab.openim.garbage import collect_seldom
 from kafka_lab.openim.gateway import BATCH_PATH, PATH, Gateway, make_app
 from kafka_lab.openim.hub import Hub
 from kafka_lab.openim.inbox import SEQS, Inbox
@@ -166,6 +167,7 @@ class OpenIM:
 
     def start(self) -> None:
         """Open the inboxes, start one worker of each group, and the gateway."""
+        self._closers.add(collect_seldom())
         self.inbox = Inbox(self._database, seq=self.options.seq)
         self._closers.add(self.inbox.close)
         self._forwarding = self._pipeline_producer("msg-transfer", one_by_one=False)
