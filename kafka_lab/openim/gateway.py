@@ -32,6 +32,8 @@ BATCH_PATH = "/manager/batch_send_msg"
 LARGEST_BODY_BYTES = 1024 * 1024
 _PATIENCE_S = 2
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+# Longer than clients keep an idle connection (httpx 5 s, aiohttp 15 s): else the next request may meet its end.
+_KEEP_ALIVE_S = 30
 _PING_S = 20.0  # how soon a connection that is open at one end only is found
 
 _ABOUT = """
@@ -225,6 +227,7 @@ class Gateway:
             ws_ping_timeout=_PING_S,
             ws_max_size=4096,
             lifespan="off",
+            timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_PATIENCE_S,
         )
         self._server = uvicorn.Server(config)

@@ -9,7 +9,7 @@ import json
 import sqlite3
 import threading
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,10 +177,19 @@ class Inbox:
         The file; made if it is not there.
     seq : str, default "atomic"
         One of :data:`SEQS`.
+    groups : callable, optional
+        Returns a user's groups; by default nobody has any.
     """
 
-    def __init__(self, path: Path, *, seq: str = SEQS[0]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        seq: str = SEQS[0],
+        groups: Callable[[str], Collection[str]] = lambda _: (),
+    ) -> None:
         self._path = path
+        self._groups = groups
         self._atomic = seq == SEQS[0]
         self._lock = threading.Lock()
         self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=_BUSY_S)
@@ -316,21 +325,34 @@ class Inbox:
         return [_inbox_message(*row) for row in rows]
 
     def conversations(self, user: str) -> list[Conversation]:
-        """Return a user's list of conversations, the one with the latest message first."""
+        """Return a user's list of conversations, the one with the latest message first.
+
+        Those of their super groups are in it: a super group's inbox is its own, and each member reads it.
+        """
+        found = self._conversations(user, user, of_group=False)
+        for group in self._groups(user):
+            found += self._conversations(user, group, of_group=True)
+        return sorted(found, key=lambda each: each.latest.message.sendTime, reverse=True)
+
+    def _conversations(self, user: str, owner: str, *, of_group: bool) -> list[Conversation]:
+        """Return a user's conversations in one inbox; a user may be called like a super group."""
         rows = self._select(
             """
             SELECT m.user, m.seq, m.conversationID, m.data,
                    (SELECT coalesce(sum(n.counts), 0) FROM message n
                     WHERE n.user = m.user AND n.conversationID = m.conversationID
-                      AND n.seq > coalesce((SELECT seq FROM read_mark r WHERE r.user = m.user
+                      AND (NOT :of_group OR json_extract(n.data, '$.sendID') <> :reader)
+                      AND n.seq > coalesce((SELECT seq FROM read_mark r WHERE r.user = :reader
                                             AND r.conversationID = m.conversationID), 0))
-            FROM message m JOIN (SELECT conversationID, max(seq) AS latest FROM message WHERE user = ?
+            FROM message m JOIN (SELECT conversationID, max(seq) AS latest FROM message WHERE user = :owner
                                  GROUP BY conversationID) c
                  ON m.conversationID = c.conversationID AND m.seq = c.latest
-            WHERE m.user = ? ORDER BY m.seq DESC
+            WHERE m.user = :owner AND (m.conversationID = :group) = :of_group ORDER BY m.seq DESC
             """,
-            user,
-            user,
+            reader=user,
+            owner=owner,
+            group=super_group_conversation(owner),
+            of_group=of_group,
         )
         return [Conversation(row[2], _inbox_message(*row[:4]), row[4]) for row in rows]
 
@@ -390,9 +412,9 @@ class Inbox:
                 self._database.execute("ROLLBACK")
                 raise
 
-    def _select(self, query: str, *values: object) -> list[Any]:
+    def _select(self, query: str, *values: object, **named: object) -> list[Any]:
         with self._lock:
-            return self._database.execute(query, values).fetchall()
+            return self._database.execute(query, named or values).fetchall()
 
     def _last_seqs(self, users: set[str]) -> dict[str, int]:
         with self._lock:

@@ -168,7 +168,7 @@ class OpenIM:
     def start(self) -> None:
         """Open the inboxes, start one worker of each group, and the gateway."""
         self._closers.add(collect_seldom())
-        self.inbox = Inbox(self._database, seq=self.options.seq)
+        self.inbox = Inbox(self._database, seq=self.options.seq, groups=self._groups_of)
         self._closers.add(self.inbox.close)
         self._forwarding = self._pipeline_producer("msg-transfer", one_by_one=False)
         self._closers.add(self._close_workers)

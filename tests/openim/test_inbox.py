@@ -192,6 +192,23 @@ def test_a_super_group_is_no_user(inbox: Inbox) -> None:
     assert inbox.users() == ["ada"]
 
 
+def test_a_members_conversations_have_the_super_groups(tmp_path: Path) -> None:
+    groups = {"ada": ["g1", "g2"], "g1": []}
+    inbox = Inbox(tmp_path / "inbox.sqlite", groups=lambda user: groups.get(user, ()))
+    text = {"contentType": 101, "content": {"text": "hello"}, "groupID": "g1", "sessionType": 3}
+    theirs = msgspec.structs.replace(message(**text, sendID="ben"), sendTime=2)
+    own = msgspec.structs.replace(message(**text, sendID="ada"), sendTime=1)
+    inbox.store([copy("g1", theirs), copy("g1", own), copy("ada", message())])
+    notices, group = inbox.conversations("ada")
+    assert (notices.conversationID, notices.unread) == ("notification_openIM123456", 1)
+    assert (group.conversationID, group.latest.seq, group.unread) == ("super_group_g1", 2, 1)
+    inbox.mark_read("ada", "super_group_g1")
+    assert [each.unread for each in inbox.conversations("ada")] == [1, 0]
+    assert inbox.conversations("ben") == []
+    assert inbox.conversations("g1") == []  # a user who is called like the group
+    inbox.close()
+
+
 def test_atomic_seqs_go_on_where_others_went_backwards(tmp_path: Path) -> None:
     inbox = Inbox(tmp_path / "inbox.sqlite")
     inbox.store([copy("ada", message()) for _ in range(3)])
