@@ -32,7 +32,8 @@ BATCH_PATH = "/manager/batch_send_msg"
 LARGEST_BODY_BYTES = 1024 * 1024
 _PATIENCE_S = 2
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-# Longer than clients keep an idle connection (httpx 5 s, aiohttp 15 s): else the next request may meet its end.
+# Longer than clients keep an idle connection (httpx 5 s, aiohttp 15 s): else the next request may meet its
+# end.
 _KEEP_ALIVE_S = 30
 _PING_S = 20.0  # how soon a connection that is open at one end only is found
 
