@@ -27,5 +27,7 @@ def collect_seldom() -> Callable[[], None]:
     True
     """
     before = gc.get_threshold()
+    if before == _THRESHOLDS:  # for somebody else, who will undo it
+        return lambda: None
     gc.set_threshold(*_THRESHOLDS)
     return lambda: gc.set_threshold(*before)

@@ -186,14 +186,14 @@ def _refused(websocket: WebSocket, user: str, token: str, tokens: Tokens) -> str
 
 async def _read(receive: Receive) -> bytes | None:
     """Return the body, or None as soon as it is too large."""
-    body = b""
+    body = bytearray()
     while len(body) <= LARGEST_BODY_BYTES:
         message = await receive()
         if message["type"] == "http.disconnect":  # nobody is left to answer; half a body is no request
             return b""
         body += message.get("body", b"")
         if not message.get("more_body", False):
-            return body if len(body) <= LARGEST_BODY_BYTES else None
+            return bytes(body) if len(body) <= LARGEST_BODY_BYTES else None
     return None
 
 

@@ -122,7 +122,7 @@ class MsgData(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     groupID: str = ""  # noqa: N815
     clientMsgID: str  # noqa: N815
     serverMsgID: str  # noqa: N815
-    senderPlatformID: int  # noqa: N815
+    senderPlatformID: _Int32  # noqa: N815
     senderNickname: str  # noqa: N815
     senderFaceURL: str  # noqa: N815
     sessionType: _Int32  # noqa: N815

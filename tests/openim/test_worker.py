@@ -204,6 +204,7 @@ def test_committing_before_storing_loses_what_a_killed_worker_had() -> None:
         record(message(), key=b"\xff"),
         Record("ws2ms_chat", 0, 0, b"ada", b"[" * 200_000),
         record(msgspec.structs.replace(message(), sendTime=10**30)),
+        record(msgspec.structs.replace(message(), senderPlatformID=10**30)),
         record(msgspec.structs.replace(message(), content="not JSON")),
         record(msgspec.structs.replace(message(), content=json.dumps({"text": "\ud800"}))),
         Record(
