@@ -21,6 +21,8 @@ __all__ = ["app"]
 
 app = typer.Typer()
 
+_KEEPS_UP = 0.95  # of the rate asked for
+
 
 class Victim(StrEnum):
     """Whom the load may lose."""
@@ -79,4 +81,6 @@ def load(
         typer.echo(json.dumps(result.to_dict(), indent=2))
     for table in (result.summary(), result.table(), result.processes(), result.account):
         console.print(escape(f"{table}\n"))
+    if client == CLIENTS[0] and result.accepted_per_s < _KEEPS_UP * rate and not result.interrupted:
+        console.print(f"{client} is Python alone, and did not keep up: --client {CLIENTS[1]} carries more.")
     raise typer.Exit(0 if result.ok else 1)
