@@ -42,7 +42,7 @@ def prototype(lab: Lab) -> Iterator[str]:
     """Serve the same call with FastAPI, two records with acks=all, and nobody who reads them."""
     lab.create_topic(MESSAGES_TOPIC, partitions=8)
     producer = confluent_kafka.Producer({
-        "bootstrap.servers": lab.bootstrap_servers,
+        "bootstrap.servers": ",".join(lab.bootstrap_servers),
         "acks": "all",
         "linger.ms": 5,
     })
