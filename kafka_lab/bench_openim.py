@@ -49,21 +49,27 @@ def bench_openim(report: Report, *, runs: int = 5) -> Iterator[Figure]:
         "copies into SQLite, in batches of 500", "rows/s", tuple(_stored_per_s() for _ in range(runs))
     )
     for client in _installed():
-        batches, singles = [], []
-        with Lab() as lab:
-            lab.openim(client=client).send("warm-up", "the connections are there")
-            lab.openim().account(wait_s=30)
-            for number in range(runs):
-                report(f"A notification to {_RECIPIENTS} recipients, {client}", number, runs)
-                batches.append(_batch_rows_per_s(lab, number))
-                lab.openim().account(wait_s=60)
-                report(f"Notifications one by one, {client}", number, runs)
-                singles += [_single_ms(lab, f"one-{number}-{each}") for each in range(_SINGLE)]
-        name = f"inbox rows of batch_send_msg to {_RECIPIENTS} recipients, {client}"
-        yield Figure(name, "rows/s", tuple(batches))
-        yield Figure(f"one HTTP request until its inbox row, {client}", "ms", tuple(singles))
+        yield from _at_rest(report, client, runs)
         for rate, kill in _LOADS[client]:
             yield from _under_load(report, client, rate, kill)
+
+
+def _at_rest(report: Report, client: str, runs: int) -> Iterator[Figure]:
+    """Return how fast one call with many recipients is, and one with one, when nothing else goes on."""
+    batches, singles = [], []
+    with Lab() as lab:
+        lab.openim(client=client).send("warm-up", "the connections are there")
+        lab.openim().account(wait_s=30)
+        for number in range(runs):
+            report(f"A notification to {_RECIPIENTS} recipients, {client}", number, runs)
+            batches.append(_batch_rows_per_s(lab, number))
+            lab.openim().account(wait_s=60)
+            report(f"Notifications one by one, {client}", number, runs)
+            singles += [_single_ms(lab, f"one-{number}-{each}") for each in range(_SINGLE)]
+    yield Figure(
+        f"inbox rows of batch_send_msg to {_RECIPIENTS} recipients, {client}", "rows/s", tuple(batches)
+    )
+    yield Figure(f"one HTTP request until its inbox row, {client}", "ms", tuple(singles))
 
 
 def _batch_rows_per_s(lab: Lab, number: int) -> float:
