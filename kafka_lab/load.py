@@ -25,7 +25,7 @@ from kafka_lab.events import FaultStarted, NotificationStored
 from kafka_lab.lab import Lab
 from kafka_lab.ledger import Account
 from kafka_lab.openim.records import MESSAGES_TOPIC
-from kafka_lab.openim.storm import USERS, Orders, Outcome, raise_file_limit, user_name
+from kafka_lab.openim.storm import USERS, Orders, Outcome, user_name
 from kafka_lab.progress import Report
 from kafka_lab.table import Table
 from kafka_lab.timeline import Timeline
@@ -246,7 +246,6 @@ def load(
     )
     begin_seq = len(lab.timeline)
     before = _used(lab)
-    raise_file_limit()  # each phone is a socket of the gateway, too
     with TemporaryDirectory() as name, _storm(orders, Path(name)) as process:
         report("Phones go online, and all warm up", 0, 0)
         try:

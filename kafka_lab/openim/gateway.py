@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -16,12 +17,14 @@ from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kafka_lab.errors import InvalidNotificationError
 from kafka_lab.openim.content import CONTENT_TYPES
 from kafka_lab.openim.hub import FORBIDDEN, Hub
 from kafka_lab.openim.management import Management, Reply
 from kafka_lab.openim.message import BatchSendMsgRequest, SendMsgRequest, example_request
+from kafka_lab.openim.sockets import BACKLOG, most_connections, raise_file_limit
 from kafka_lab.openim.tokens import Tokens
 
 __all__ = ["BATCH_PATH", "LARGEST_BODY_BYTES", "PATH", "Gateway", "make_app"]
@@ -35,6 +38,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 # Longer than clients keep an idle connection (httpx 5 s, aiohttp 15 s): else the next request may meet its
 # end.
 _KEEP_ALIVE_S = 30
+_MOST_CALLING = 200  # connections, when as many people are online as can be
 _PING_S = 20.0  # how soon a connection that is open at one end only is found
 
 _ABOUT = """
@@ -197,8 +201,17 @@ async def _read(receive: Receive) -> bytes | None:
     return None
 
 
+class _Bounded(HttpToolsProtocol):
+    """A connection that is cut at once when there are too many: without files the lab could not go on."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > most_connections() + _MOST_CALLING:
+            transport.abort()
+
+
 class Gateway:
-    """Serves an application on 127.0.0.1, in a thread.
+    """Serves an application on 127.0.0.1, in a thread; its process may have as many files as there can be.
 
     Parameters
     ----------
@@ -221,7 +234,8 @@ class Gateway:
             access_log=False,
             proxy_headers=False,  # there is none before it
             log_level="warning",  # at INFO it would tell the tokens of WebSockets
-            http="httptools",
+            http=_Bounded,
+            backlog=BACKLOG,
             loop="asyncio",  # uvloop's lets new connections wait while old ones are busy
             ws="websockets-sansio",
             ws_ping_interval=_PING_S,
@@ -238,6 +252,7 @@ class Gateway:
 
     def start(self) -> None:
         """Listen; a request that comes before the server runs waits for it."""
+        raise_file_limit()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # it may have been here before
         self._socket.bind((HOST, self._port))
         self._socket.listen(128)

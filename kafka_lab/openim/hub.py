@@ -9,9 +9,10 @@ from contextlib import suppress
 
 from starlette.websockets import WebSocket
 
-__all__ = ["MOST_SOCKETS", "Hub"]
+from kafka_lab.openim.sockets import most_connections
 
-MOST_SOCKETS = 20_000
+__all__ = ["Hub"]
+
 _MOST_PER_USER = 8
 _MOST_WAITING = 200  # messages for one socket
 _MOST_SIZE = 4_000_000  # and characters
@@ -49,6 +50,7 @@ class Hub:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sockets: dict[str, set[_Socket]] = defaultdict(set)
+        self._count = 0
 
     @property
     def online(self) -> dict[str, int]:
@@ -73,10 +75,10 @@ class Hub:
         """Serve one accepted connection until it ends."""
         socket = _Socket(asyncio.get_running_loop())
         with self._lock:
-            full = sum(map(len, self._sockets.values())) >= MOST_SOCKETS
-            full = full or len(self._sockets.get(user, ())) >= _MOST_PER_USER
+            full = self._count >= most_connections() or len(self._sockets.get(user, ())) >= _MOST_PER_USER
             if not full:
                 self._sockets[user].add(socket)
+                self._count += 1
         if full:
             await websocket.close(TOO_SLOW, "too many connections")
             return
@@ -88,7 +90,8 @@ class Hub:
             await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
         finally:
             with self._lock:
-                self._sockets[user].discard(socket)
+                self._sockets[user].remove(socket)
+                self._count -= 1
                 if not self._sockets[user]:
                     del self._sockets[user]
             for job in jobs:

@@ -10,7 +10,6 @@ import asyncio
 import json
 import os
 import random
-import resource
 import signal
 import sys
 import time
@@ -22,8 +21,9 @@ import aiohttp
 import psutil
 
 from kafka_lab.openim.message import notification_request
+from kafka_lab.openim.sockets import raise_file_limit
 
-__all__ = ["BEGINS", "USERS", "Orders", "Outcome", "raise_file_limit", "user_name"]
+__all__ = ["BEGINS", "USERS", "Orders", "Outcome", "user_name"]
 
 #: What the recipients' user IDs begin with.
 USERS = "storm-"
@@ -205,13 +205,6 @@ async def _main(orders: Orders) -> Outcome:
         await storm.run()
         guard.cancel()
         return storm.outcome
-
-
-def raise_file_limit() -> None:
-    """Let this process have as many sockets as the system allows it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 if __name__ == "__main__":

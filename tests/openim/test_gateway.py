@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
 
 import httpx
 import pytest
@@ -162,6 +164,40 @@ def test_a_user_has_only_so_many_devices(url: str, hub: Hub, tokens: Tokens) -> 
     for device in devices:
         device.close()
     until(lambda: hub.online == {})
+
+
+def test_only_so_many_are_online_and_calls_still_get_through(
+    url: str, hub: Hub, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kafka_lab.openim.hub.most_connections", lambda: 2)
+    devices = [Device(url, name, tokens.issue(name)) for name in ("ada", "bob", "cem")]
+    until(lambda: devices[2].ended == "too many connections")
+    assert hub.online == {"ada": 1, "bob": 1}
+    devices[0].close()
+    until(lambda: hub.online == {"bob": 1})
+    with closing(Device(url, "cem", tokens.issue("cem"))):
+        until(lambda: hub.online == {"bob": 1, "cem": 1})
+        answer = httpx.post(url + PATH, json=request(), headers={"token": tokens.issue()})
+        assert answer.json()["errCode"] == 0
+    devices[1].close()
+
+
+def test_connections_that_ask_nothing_do_not_use_up_the_files(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert soft == hard
+    monkeypatch.setattr("kafka_lab.openim.gateway.most_connections", lambda: -197)
+    address = url.removeprefix("http://").split(":")
+    with ExitStack() as links:
+        held = [
+            links.enter_context(socket.create_connection((address[0], int(address[1])), timeout=30))
+            for _ in range(4)
+        ]
+        with suppress(ConnectionResetError):
+            assert held[3].recv(1) == b""
+        held[0].close()
+        until(lambda: httpx.get(url + "/openapi.json").is_success)
 
 
 def test_where_nobody_listens(tokens: Tokens) -> None:

@@ -1,0 +1,29 @@
+"""How many connections a process can hold: each is a file of its own to the system."""
+
+from __future__ import annotations
+
+import resource
+
+__all__ = ["BACKLOG", "most_connections", "raise_file_limit"]
+
+#: How many connections may wait to be taken; they are taken all at once.
+BACKLOG = 512
+_MOST = 20_000
+
+
+def raise_file_limit() -> None:
+    """Let this process have as many open files as the system allows it, not as many as it begins with.
+
+    Most systems begin with 1,024 (macOS with 256) and allow many more: see ``ulimit -Sn`` and ``ulimit -Hn``.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def most_connections() -> int:
+    """Return how many connections leave enough files for all else, brokers' logs and the inbox among it."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return _MOST
+    return min(_MOST, max(limit - 2 * BACKLOG, limit // 2))
