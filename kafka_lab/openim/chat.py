@@ -14,7 +14,9 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field, ValidationError
 
 from kafka_lab.errors import InvalidNotificationError
-from kafka_lab.openim.inbox import Inbox, InboxMessage, super_group_conversation
+from kafka_lab.openim.body import read_body
+from kafka_lab.openim.conversation import InboxMessage, super_group_conversation
+from kafka_lab.openim.inbox import Inbox
 from kafka_lab.openim.tokens import Tokens
 
 __all__ = ["chat_router"]
@@ -162,12 +164,10 @@ def _static(name: str) -> Response:
 
 async def _answer(request: Request, call: Callable[[bytes], dict[str, Any]]) -> JSONResponse:
     """Return what a call makes of a body, which may not be large."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LARGEST_BYTES:
-            return JSONResponse({"errCode": 413, "errMsg": "the body is too large"}, 413)
-    return await run_in_threadpool(_reply, call, bytes(body))
+    body = await read_body(request.receive, _LARGEST_BYTES)
+    if body is None:
+        return JSONResponse({"errCode": 413, "errMsg": "the body is too large"}, 413)
+    return await run_in_threadpool(_reply, call, body)
 
 
 def _reply(call: Callable[[bytes], dict[str, Any]], body: bytes) -> JSONResponse:

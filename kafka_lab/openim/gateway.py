@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kafka_lab.errors import InvalidNotificationError
+from kafka_lab.openim.body import read_body
 from kafka_lab.openim.content import CONTENT_TYPES
 from kafka_lab.openim.hub import FORBIDDEN, Hub
 from kafka_lab.openim.management import Management, Reply
@@ -158,7 +159,7 @@ class _Calls:
             await self._app(scope, receive, send)
             return
         headers = []
-        body = await _read(receive)
+        body = await read_body(receive, LARGEST_BODY_BYTES)
         if body is None:
             reply = Reply(
                 413, {"errCode": 413, "errMsg": f"the body is larger than {LARGEST_BODY_BYTES} bytes"}
@@ -186,19 +187,6 @@ def _refused(websocket: WebSocket, user: str, token: str, tokens: Tokens) -> str
     except InvalidNotificationError:
         return "parse token failed"
     return ""
-
-
-async def _read(receive: Receive) -> bytes | None:
-    """Return the body, or None as soon as it is too large."""
-    body = bytearray()
-    while len(body) <= LARGEST_BODY_BYTES:
-        message = await receive()
-        if message["type"] == "http.disconnect":  # nobody is left to answer; half a body is no request
-            return b""
-        body += message.get("body", b"")
-        if not message.get("more_body", False):
-            return bytes(body) if len(body) <= LARGEST_BODY_BYTES else None
-    return None
 
 
 class _Bounded(HttpToolsProtocol):

@@ -5,7 +5,6 @@ It stands for OpenIM's redis (the latest messages by seq), Mongo (the history) a
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 from collections import defaultdict
@@ -15,28 +14,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kafka_lab.openim.content import preview
-from kafka_lab.openim.message import GROUP_CHAT, NOTIFICATION, SUPER_GROUP_CHAT, MsgData
+from kafka_lab.openim.conversation import (
+    Conversation,
+    InboxMessage,
+    conversation_id,
+    owner_of,
+    super_group_conversation,
+)
+from kafka_lab.openim.message import MsgData
 from kafka_lab.openim.records import Copy, numbered
+from kafka_lab.openim.statements import chunks, find, insert, select_json
 
 __all__ = [
     "SEQS",
-    "Conversation",
     "Inbox",
-    "InboxMessage",
     "OfflinePush",
     "Stored",
-    "conversation_id",
-    "super_group_conversation",
 ]
 
 #: How a message gets its seq: in the transaction that stores it, or read before and written back after, as
 #: OpenIM v2.1.0 does (``batch_insert_chat.go``): right only while one user is one partition and one worker.
 SEQS = ("atomic", "get_set")
-# Rows of a statement. SQLite gives the interpreter away at each row that it steps to, and another thread that
-# works then keeps it for 5 ms (sys.getswitchinterval()): a batch must be few steps.
-_CHUNK = 400
-_SUPER_GROUP = "super_group_"
 _BUSY_S = 0.5  # how long a locked file is waited for
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS message (
@@ -92,70 +90,6 @@ class Stored:
     seq: int
     message: str
     redelivered: bool
-
-
-@dataclass(frozen=True)
-class InboxMessage:
-    """One message in one user's inbox.
-
-    Attributes
-    ----------
-    seq : int
-        Its number in this inbox, from 1.
-    conversationID : str
-        As OpenIM's clients build it: ``notification_`` and the sendID, ``single_`` and the peer, ``group_``
-        or ``super_group_`` and the group.
-    message : MsgData
-        The message as it travelled.
-    """
-
-    user: str
-    seq: int
-    conversationID: str  # noqa: N815 - OpenIM's spelling
-    message: MsgData
-
-    @property
-    def content(self) -> dict[str, Any]:
-        """The content as the sender gave it; of a text message ``{"text": ...}``."""
-        try:
-            content = json.loads(self.message.content)
-        except ValueError:
-            content = None
-        return content if isinstance(content, dict) else {"text": self.message.content}
-
-    @property
-    def nickname(self) -> str:
-        """The sender's name, shown with this message."""
-        return self.message.senderNickname
-
-    @property
-    def title(self) -> str:
-        """A notification's name; empty for other messages."""
-        return preview(self.message.contentType, self.message.content)[0]
-
-    @property
-    def text(self) -> str:
-        """What a list shows of it."""
-        return preview(self.message.contentType, self.message.content)[1]
-
-
-@dataclass(frozen=True)
-class Conversation:
-    """One entry of a user's list of conversations.
-
-    Attributes
-    ----------
-    conversationID : str
-        See :class:`InboxMessage`.
-    latest : InboxMessage
-        The last one.
-    unread : int
-        How many count as unread.
-    """
-
-    conversationID: str  # noqa: N815 - OpenIM's spelling
-    latest: InboxMessage
-    unread: int
 
 
 @dataclass(frozen=True)
@@ -227,7 +161,7 @@ class Inbox:
             last = (
                 self._last_seqs_in(database, {copy.user for copy in copies}) if self._atomic else read_before
             )
-            there = self._found(database, "message", "seq", [_key(copy) for copy in copies])
+            there = find(database, "message", "seq", [_key(copy) for copy in copies])
             stored, rows = [], []
             for copy in copies:
                 key = _key(copy)
@@ -240,8 +174,8 @@ class Inbox:
                 rows.append(_row(copy, stored[-1]))
             # Without atomic seqs two workers can allot one twice: the later message then replaces the other.
             how = "INSERT" if self._atomic else "INSERT OR REPLACE"
-            _insert(database, how, "message", rows)
-            _insert(database, "INSERT OR REPLACE", "counter", list(last.items()))
+            insert(database, how, "message", rows)
+            insert(database, "INSERT OR REPLACE", "counter", list(last.items()))
             self._note_progress(database, copies)
         return stored
 
@@ -255,7 +189,7 @@ class Inbox:
         """
         rows = [(copy.user, copy.message.seq, copy.message.clientMsgID) for copy in copies]
         with self._transaction() as database:
-            _insert(database, "INSERT OR IGNORE", "history", rows)
+            insert(database, "INSERT OR IGNORE", "history", rows)
 
     def keep_chat_log(self, copies: Sequence[Copy]) -> None:
         """Keep each message once, by its serverMsgID, as the MySQL chat log does.
@@ -271,12 +205,12 @@ class Inbox:
             if m.option("persistent")
         ]
         with self._transaction() as database:
-            _insert(database, "INSERT OR IGNORE", "chat_log", rows)
+            insert(database, "INSERT OR IGNORE", "chat_log", rows)
 
     def pushed(self, told: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
         """Return of pairs of user and clientMsgID those of which the user was told."""
         with self._lock:
-            return set(self._found(self._database, "pushed", "0", told))
+            return set(find(self._database, "pushed", "0", told))
 
     def note_pushes(self, told: Mapping[tuple[str, str], OfflinePush | None]) -> None:
         """Note of pairs of user and clientMsgID that the user was told, and how, where nobody was online.
@@ -291,7 +225,7 @@ class Inbox:
             for key, offline in told.items()
         ]
         with self._transaction() as database:
-            _insert(database, "INSERT OR IGNORE", "pushed", rows)
+            insert(database, "INSERT OR IGNORE", "pushed", rows)
 
     # What clients ask ----------------------------------------------------------------------------
 
@@ -358,8 +292,7 @@ class Inbox:
 
     def mark_read(self, user: str, conversationID: str) -> None:  # noqa: N803 - OpenIM's spelling
         """Note that a user has read a conversation up to its latest message."""
-        group = conversationID.removeprefix(_SUPER_GROUP)
-        owner = user if group == conversationID else group
+        owner = owner_of(conversationID, user)
         with self._transaction() as database:
             database.execute(
                 """INSERT OR REPLACE INTO read_mark SELECT ?, conversationID, max(seq) FROM message
@@ -423,25 +356,9 @@ class Inbox:
     @staticmethod
     def _last_seqs_in(database: sqlite3.Connection, users: set[str]) -> dict[str, int]:
         found: dict[str, int] = {}
-        for some in _chunks(list(users)):
+        for some in chunks(list(users)):
             query = f"{_LAST_SEQS} ({', '.join('?' * len(some))})"
-            found.update(_rows(database, query, some))
-        return found
-
-    @staticmethod
-    def _found(
-        database: sqlite3.Connection, table: str, value: str, keys: Collection[tuple[str, str]]
-    ) -> dict[tuple[str, str], int]:
-        """Return of pairs of user and clientMsgID those that a table has, and what it has of them."""
-        found: dict[tuple[str, str], int] = {}
-        for some in _chunks(list(keys)):
-            marks = ", ".join(["(?, ?)"] * len(some))
-            query = (  # each key is looked up; of "(user, clientMsgID) IN (VALUES ...)" SQLite makes a scan
-                f"SELECT json_group_array(json_array(user, clientMsgID, {value})) "  # noqa: S608 - our words
-                f"FROM (VALUES {marks}) CROSS JOIN {table} ON user = column1 AND clientMsgID = column2"
-            )
-            parameters = [part for key in some for part in key]
-            found.update({(user, name): each for user, name, each in _rows(database, query, parameters)})
+            found.update(select_json(database, query, some))
         return found
 
     @staticmethod
@@ -454,26 +371,6 @@ class Inbox:
             "INSERT INTO progress VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next = max(next, excluded.next)",
             [(topic, partition, end) for (topic, partition), end in ends.items()],
         )
-
-
-def conversation_id(user: str, message: MsgData) -> str:
-    """Return the conversation in which a user's client shows a message.
-
-    All notifications of one sendID gather in one conversation.
-    """
-    if message.sessionType == NOTIFICATION:
-        return f"notification_{message.sendID}"
-    if message.sessionType == SUPER_GROUP_CHAT:
-        return super_group_conversation(message.groupID)
-    if message.sessionType == GROUP_CHAT:
-        return f"group_{message.groupID}"
-    peer = message.recvID if user == message.sendID else message.sendID
-    return f"single_{peer}"
-
-
-def super_group_conversation(group: str) -> str:
-    """Return the conversation of a super group, whose inbox is its own, not its members'."""
-    return _SUPER_GROUP + group
 
 
 def _key(copy: Copy) -> tuple[str, str]:
@@ -494,21 +391,3 @@ def _row(copy: Copy, stored: Stored) -> tuple[object, ...]:
 
 def _inbox_message(user: str, seq: int, conversation: str, data: str) -> InboxMessage:
     return InboxMessage(user, seq, conversation, MsgData.from_json(data))
-
-
-def _insert(database: sqlite3.Connection, how: str, table: str, rows: Sequence[Sequence[object]]) -> None:
-    """Insert rows, many in one step."""
-    for some in _chunks(rows):
-        marks = ", ".join([f"({', '.join('?' * len(some[0]))})"] * len(some))
-        database.execute(f"{how} INTO {table} VALUES {marks}", [value for row in some for value in row])
-
-
-def _rows(database: sqlite3.Connection, query: str, parameters: Sequence[str]) -> list[Any]:
-    """Return the rows of a query that gathers them in one JSON array."""
-    ((rows,),) = database.execute(query, parameters).fetchall()
-    return list(json.loads(rows))
-
-
-def _chunks(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for begin in range(0, len(items), _CHUNK):
-        yield items[begin : begin + _CHUNK]

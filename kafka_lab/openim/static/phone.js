@@ -6,6 +6,7 @@ import { Connection } from "./connection.js";
 const STATES = { connecting: "connecting …", online: "online", away: "away: trying again" };
 const COLOURS = ["#0072b2", "#8a4b8f", "#00664b", "#8a5a00", "#374151", "#9b2242", "#4a5ab0"];
 const MOST_SHOWN = 200;
+const MOST_FAILED = 1000;
 const failed = new Set(); // faces that cannot be loaded: they are not asked for again
 
 export function make(tag, className, text) {
@@ -33,7 +34,12 @@ function face(name, url) {
   if (url && !failed.has(url)) {
     const image = picture(url, "", "");
     image.onload = () => element.replaceChildren(image);
-    image.onerror = () => failed.add(url);
+    image.onerror = () => {
+      if (failed.size >= MOST_FAILED) {
+        failed.clear();
+      }
+      failed.add(url);
+    };
   }
   return element;
 }
