@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kafka_lab.control import Owner
     from kafka_lab.lab import Lab
 
-__all__ = ["kafka_cluster", "kafka_cluster_factory", "kafka_faults", "kafka_topic"]
+__all__ = ["kafka_cluster", "kafka_cluster_factory", "kafka_faults", "kafka_topic", "tell_if_it_fails"]
 
 _MARK = (
     "kafka(brokers=3, mode='zookeeper', profile='fast', links=False, ...): the cluster that the test's "
@@ -29,9 +29,8 @@ _MARK = (
 )
 _LAST_EVENTS = 20
 _LAST_LINES = 5
-_LAB: pytest.StashKey[tuple[Lab, int]] = (
-    pytest.StashKey()
-)  # a test's cluster, and where its timeline was then
+#: A test's clusters, each with where its timeline was then.
+_LABS: pytest.StashKey[list[tuple[Lab, int]]] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -156,15 +155,21 @@ def kafka_cluster(request: pytest.FixtureRequest, _kafka_clusters: _Clusters) ->
     """
     mark = request.node.get_closest_marker("kafka")
     lab = _kafka_clusters.get(dict(mark.kwargs) if mark else {})
-    request.node.stash[_LAB] = (lab, len(lab.timeline))
+    tell_if_it_fails(request.node, lab)
     return lab
 
 
 @pytest.fixture
-def kafka_cluster_factory() -> Iterator[Callable[..., Lab]]:
+def kafka_cluster_factory(request: pytest.FixtureRequest) -> Iterator[Callable[..., Lab]]:
     """Start other clusters, for this test alone: ``kafka_cluster_factory(brokers=1)``; closed after it."""
     with ExitStack() as opened:
-        yield lambda **settings: opened.enter_context(_new_lab(settings))
+
+        def start(**settings: Any) -> Lab:  # noqa: ANN401 - Lab's
+            lab = opened.enter_context(_new_lab(settings))
+            tell_if_it_fails(request.node, lab)
+            return lab
+
+        yield start
 
 
 @pytest.fixture
@@ -190,21 +195,35 @@ def kafka_faults(kafka_cluster: Lab) -> Iterator[Lab]:
     kafka_cluster.heal_all()
 
 
+def tell_if_it_fails(test: pytest.Item, lab: Lab) -> None:
+    """Let a test's report say what happens in a lab from now on, if it fails; for fixtures of your own.
+
+    Parameters
+    ----------
+    test : pytest.Item
+        ``request.node`` of a fixture of one test.
+    lab : Lab
+        A running lab.
+    """
+    test.stash.setdefault(_LABS, []).append((lab, len(lab.timeline)))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show what the cluster did when a test fails."""
     report = yield
-    if report.failed and _LAB in item.stash:
-        lab, begin = item.stash[_LAB]
-        report.sections.append(("Kafka timeline", _last_events(lab, begin)))
-        report.sections.append(("Kafka logs", _last_lines(lab)))
+    if report.failed and _LABS in item.stash:
         folder = item.config.getoption("--kafka-record")
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            name = re.sub(r"[^\w.-]+", "-", item.nodeid, flags=re.ASCII)
-            lab.timeline.save(folder / f"{name}-{call.when}.jsonl")
+        labs = item.stash[_LABS]
+        for number, (lab, begin) in enumerate(labs):
+            report.sections.append(("Kafka timeline", _last_events(lab, begin)))
+            report.sections.append(("Kafka logs", _last_lines(lab)))
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+                name = re.sub(r"[^\w.-]+", "-", item.nodeid, flags=re.ASCII)
+                lab.timeline.save(folder / f"{name}-{call.when}{f'-{number}' if number else ''}.jsonl")
     return report
 
 

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, sync_playwright
 from kafka_lab import Lab
 from kafka_lab.openim.records import DEAD_LETTERS
 from kafka_lab.openim.service import GROUPS
+from kafka_lab.pytest_plugin import tell_if_it_fails
 
 # The first example is slow on a fresh clone: hypothesis then builds its tables.
 settings.register_profile("kafka_lab", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -49,12 +50,13 @@ def running_lab() -> Iterator[Lab]:
 
 
 @pytest.fixture
-def lab(running_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+def lab(running_lab: Lab, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Lab]:
     """The session's lab: three brokers, all up and connected before and after the test.
 
     Clients that the test makes are closed after it: hundreds would ask for a dead broker in later tests. Its
     topics go too, but for OpenIM's.
     """
+    tell_if_it_fails(request.node, running_lab)
     with ExitStack() as clients:
 
         def closed_after_it(make: Callable[..., Any], **how: object) -> Callable[..., Any]:
