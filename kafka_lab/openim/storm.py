@@ -18,8 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
+import msgspec
 import psutil
 
+from kafka_lab.openim.caller import Caller, NoAnswerError, NotSentError
 from kafka_lab.openim.message import notification_request
 from kafka_lab.openim.sockets import raise_file_limit
 
@@ -30,6 +32,7 @@ USERS = "storm-"
 #: What it prints when everybody is online and warm, and the first request is due.
 BEGINS = "sending"
 
+_PATH = "/manager/send_msg"
 _MOST_WAITING = (
     1000  # requests without an answer; beyond it the next ones wait, and are counted from when due
 )
@@ -100,10 +103,23 @@ class Outcome:
     memory: int = 0
 
 
+class _Data(msgspec.Struct):
+    clientMsgID: str = ""  # noqa: N815 - OpenIM's spelling
+
+
+class _Answer(msgspec.Struct):
+    errCode: int  # noqa: N815
+    data: _Data | None = None
+
+
+_ANSWERS = msgspec.json.Decoder(_Answer)
+
+
 class _Storm:
     def __init__(self, orders: Orders, session: aiohttp.ClientSession) -> None:
         self._orders = orders
-        self._session = session
+        self._session = session  # of the phones
+        self._caller = Caller(f"{orders.url}{_PATH}", {"token": orders.token}, _PATIENCE_S + orders.grace_s)
         self._waiting = asyncio.Semaphore(_MOST_WAITING)
         self.stop = asyncio.Event()
         self.outcome = Outcome()
@@ -127,6 +143,7 @@ class _Storm:
         for phone in phones:
             phone.cancel()
         await asyncio.gather(*phones, return_exceptions=True)
+        await self._caller.close()
         self.outcome.cpu_s = time.process_time() - used_s
         self.outcome.memory = psutil.Process().memory_info().rss
 
@@ -153,16 +170,12 @@ class _Storm:
     async def _ask(self, number: int, user: int, due: float) -> None:
         code, message = -1, ""
         try:
-            async with self._session.post(
-                f"{self._orders.url}/manager/send_msg",
-                json={**notification_request(f"message {number}"), "recvID": user_name(user)},
-                headers={"token": self._orders.token},
-            ) as response:
-                answer = await response.json(content_type=None)
-                code, message = answer["errCode"], (answer.get("data") or {}).get("clientMsgID", "")
-        except aiohttp.ClientConnectorError:
+            request = {**notification_request(f"message {number}"), "recvID": user_name(user)}
+            answer = _ANSWERS.decode(await self._caller.post(msgspec.json.encode(request)))
+            code, message = answer.errCode, answer.data.clientMsgID if answer.data else ""
+        except NotSentError:
             code = -2
-        except (aiohttp.ClientError, TimeoutError, ValueError):
+        except (NoAnswerError, msgspec.DecodeError):
             code = -1
         finally:
             self._waiting.release()
