@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import uvicorn
 from fastapi import APIRouter, FastAPI, WebSocket
 from fastapi.concurrency import run_in_threadpool
@@ -31,11 +31,11 @@ from kafka_lab.openim.tokens import Tokens
 __all__ = ["BATCH_PATH", "LARGEST_BODY_BYTES", "PATH", "Gateway", "make_app"]
 
 HOST = "127.0.0.1"
+_HOSTS = (HOST, "localhost")
 PATH = "/manager/send_msg"
 BATCH_PATH = "/manager/batch_send_msg"
 LARGEST_BODY_BYTES = 1024 * 1024
 _PATIENCE_S = 2
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 # Longer than clients keep an idle connection (httpx 5 s, aiohttp 15 s): else the next request may meet its
 # end.
 _KEEP_ALIVE_S = 30
@@ -135,7 +135,13 @@ def make_app(management: Management, hub: Hub, tokens: Tokens, chat: APIRouter |
             return
         await hub.serve(userID, websocket)
 
-    return TrustedHostMiddleware(_Calls(app, calls), allowed_hosts=[HOST, "localhost"])
+    trusting = _Calls(app, calls)
+    checking = TrustedHostMiddleware(trusting, allowed_hosts=_HOSTS)
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        await (trusting if _is_ours(scope) else checking)(scope, receive, send)
+
+    return serve
 
 
 _Call = Callable[[bytes, str | None], Awaitable[Reply]]
@@ -170,16 +176,25 @@ class _Calls:
                 (value.decode("latin-1") for name, value in scope["headers"] if name == b"token"), None
             )
             reply = await call(body, token)
-        said = _ENCODER.encode(reply.body).encode()
+        said = msgspec.json.encode(reply.body)
         headers += [(b"content-type", b"application/json"), (b"content-length", str(len(said)).encode())]
         await send({"type": "http.response.start", "status": reply.http_status, "headers": headers})
         await send({"type": "http.response.body", "body": said})
 
 
+def _is_ours(scope: Scope) -> bool:
+    """Tell whether a request is plainly for this machine: a page of another site can let its name lead here.
+
+    Almost every one is, and the thorough check costs a tenth of what the gateway does for a call.
+    """
+    host: bytes = next((value for name, value in scope["headers"] if name == b"host"), b"")
+    return host.partition(b":")[0].decode("latin-1") in _HOSTS
+
+
 def _refused(websocket: WebSocket, user: str, token: str, tokens: Tokens) -> str:
     """Return why a connection is refused, or an empty text: a page of another site has another origin."""
     origin = websocket.headers.get("origin")
-    if origin is not None and urlsplit(origin).hostname not in (HOST, "localhost"):
+    if origin is not None and urlsplit(origin).hostname not in _HOSTS:
         return "this origin may not connect"
     try:
         if not user or tokens.check(token) != user:

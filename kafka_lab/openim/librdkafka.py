@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 import confluent_kafka
 from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
-from kafka.future import Future
 from kafka.structs import TopicPartition
 
 from kafka_lab.events import Event, RecordAcknowledged, RecordFailed, RecordRead, clipped
@@ -61,20 +60,43 @@ class Record(NamedTuple):
     value: bytes | None
 
 
-class _Sent(Future):  # type: ignore[misc] # kafka-python has no types
-    """A record on its way, and what becomes of it."""
+class _Sent:
+    """A record on its way, and what becomes of it: as much of kafka-python's Future as the pipeline uses.
 
-    __slots__ = ("_settled", "at_s", "key", "number", "value_bytes")
+    All of a producer's have one lock: they are settled many at once.
+    """
+
+    __slots__ = ("_called_back", "_settled", "at_s", "exception", "is_done", "key", "number", "value")
 
     def __init__(self, settled: threading.Condition, number: int, key: bytes, value: bytes) -> None:
-        super().__init__()
         self._settled = settled
+        self._called_back: Callable[[object], object] | None = None
         self.number = number
         self.key = key
-        self.value_bytes = value
+        self.value = value
         self.at_s = time.monotonic()
+        self.is_done = False
+        self.exception: KafkaError | None = None
 
-    def get(self, timeout: float) -> object:
+    def add_both(self, call: Callable[[object], object]) -> None:
+        """Let a function be called, with anything, when it is known what became of the record."""
+        with self._settled:
+            if not self.is_done:
+                self._called_back = call
+                return
+        call(self.exception)
+
+    def settle(self, error: confluent_kafka.KafkaError | None) -> None:
+        """Note what became of it; the lock is held."""
+        self.exception = None if error is None else _translated(error)
+        self.is_done = True
+
+    def call_back(self) -> None:
+        """Tell who wanted to know; the lock is not held."""
+        if self._called_back is not None:
+            self._called_back(self.exception)
+
+    def get(self, timeout: float) -> None:
         """Return when it is acknowledged.
 
         Raises
@@ -90,7 +112,6 @@ class _Sent(Future):  # type: ignore[misc] # kafka-python has no types
                     raise KafkaTimeoutError(f"no acknowledgement in {timeout} s")
         if self.exception is not None:
             raise self.exception
-        return self.value
 
 
 class LibrdkafkaProducer:
@@ -135,13 +156,13 @@ class LibrdkafkaProducer:
         """Hand records over at once, so that few requests carry them; see :class:`Producer`."""
         all_sent = [self._sent(key, value) for key, value in records]
         messages: list[dict[str, Any]] = [
-            {"value": sent.value_bytes, "key": sent.key, "callback": partial(self._delivered, sent)}
+            {"value": sent.value, "key": sent.key, "callback": partial(self._delivered, sent)}
             for sent in all_sent
         ]
         self._producer.produce_batch(topic, messages)
         for sent, message in zip(all_sent, messages, strict=True):
-            if (error := message.get("_error")) is not None:  # nobody calls back for it
-                sent.failure(_translated(error))
+            if (error := message.get("_error")) is not None:  # nobody calls back for it, nor waits yet
+                sent.settle(error)
         return all_sent
 
     def _sent(self, key: bytes, value: bytes) -> _Sent:
@@ -174,13 +195,12 @@ class LibrdkafkaProducer:
             return
         now_s = time.monotonic()
         self._timeline.extend(self._event(*each, now_s) for each in back)
-        for sent, error, _ in back:
-            if error is None:
-                sent.success(None)
-            else:
-                sent.failure(_translated(error))
         with self._settled:
+            for sent, error, _ in back:
+                sent.settle(error)
             self._settled.notify_all()
+        for sent, _, _ in back:
+            sent.call_back()
 
     def _event(
         self,
@@ -199,7 +219,7 @@ class LibrdkafkaProducer:
             sender=self._name,
             number=sent.number,
             key=clipped(sent.key),
-            text=clipped(sent.value_bytes),
+            text=clipped(sent.value),
             latency_s=round(now_s - sent.at_s, 6),
         )
 
