@@ -33,7 +33,7 @@ class Caller:
     headers : mapping of str to str
         Of each request, besides ``Host`` and those of the body.
     patience_s : float
-        How long an answer may take.
+        How long a connection may take, and then an answer.
     """
 
     def __init__(self, url: str, headers: Mapping[str, str], patience_s: float) -> None:
@@ -51,7 +51,7 @@ class Caller:
         Raises
         ------
         NotSentError
-            Nobody listens.
+            Nobody listens, or takes the connection in time.
         NoAnswerError
             There is none in time, or the connection broke.
         """
@@ -80,9 +80,10 @@ class Caller:
             if line.free:
                 return line
         try:
-            loop = asyncio.get_running_loop()
-            _, line = await loop.create_connection(_Line, self._host, self._port)
-        except OSError as error:
+            async with asyncio.timeout(self._patience_s):
+                loop = asyncio.get_running_loop()
+                _, line = await loop.create_connection(_Line, self._host, self._port)
+        except OSError as error:  # a TimeoutError is one
             raise NotSentError(str(error)) from error
         return line
 

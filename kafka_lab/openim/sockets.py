@@ -9,6 +9,7 @@ __all__ = ["BACKLOG", "most_connections", "raise_file_limit"]
 #: How many connections may wait to be taken; they are taken all at once.
 BACKLOG = 512
 _MOST = 20_000
+_OPEN_MAX = 10_240  # where there is no hard limit, as on macOS, which takes no more than that (OPEN_MAX)
 
 
 def raise_file_limit() -> None:
@@ -17,8 +18,9 @@ def raise_file_limit() -> None:
     Most systems begin with 1,024 (macOS with 256) and allow many more: see ``ulimit -Sn`` and ``ulimit -Hn``.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    most = _OPEN_MAX if hard == resource.RLIM_INFINITY else hard
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def most_connections() -> int:
