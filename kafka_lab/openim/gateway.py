@@ -24,16 +24,14 @@ from kafka_lab.openim.body import read_body
 from kafka_lab.openim.content import CONTENT_TYPES
 from kafka_lab.openim.hub import FORBIDDEN, Hub
 from kafka_lab.openim.management import Management, Reply
-from kafka_lab.openim.message import BatchSendMsgRequest, SendMsgRequest, example_request
+from kafka_lab.openim.message import BATCH_PATH, PATH, BatchSendMsgRequest, SendMsgRequest, example_request
 from kafka_lab.openim.sockets import BACKLOG, most_connections, raise_file_limit
 from kafka_lab.openim.tokens import Tokens
 
-__all__ = ["BATCH_PATH", "LARGEST_BODY_BYTES", "PATH", "Gateway", "make_app"]
+__all__ = ["LARGEST_BODY_BYTES", "Gateway", "make_app"]
 
 HOST = "127.0.0.1"
 _HOSTS = (HOST, "localhost")
-PATH = "/manager/send_msg"
-BATCH_PATH = "/manager/batch_send_msg"
 LARGEST_BODY_BYTES = 1024 * 1024
 _PATIENCE_S = 2
 # Longer than clients keep an idle connection (httpx 5 s, aiohttp 15 s): else the next request may meet its

@@ -20,6 +20,8 @@ from kafka_lab.openim.content import CONTENT_TYPES, OA_NOTIFICATION, check_conte
 from kafka_lab.openim.tokens import ADMINS
 
 __all__ = [
+    "BATCH_PATH",
+    "PATH",
     "BatchSendMsgRequest",
     "MsgData",
     "SendMsgRequest",
@@ -28,6 +30,8 @@ __all__ = [
     "parse_request",
 ]
 
+PATH = "/manager/send_msg"
+BATCH_PATH = "/manager/batch_send_msg"
 SINGLE_CHAT = 1  # sessionType, as the three below
 GROUP_CHAT = 2
 SUPER_GROUP_CHAT = 3

@@ -30,11 +30,11 @@ from kafka_lab.openim.clients import CLIENTS, PARTITIONERS, Library, Producer
 from kafka_lab.openim.content import FOLLOWS
 from kafka_lab.openim.device import Device
 from kafka_lab.openim.garbage import collect_seldom
-from kafka_lab.openim.gateway import BATCH_PATH, PATH, Gateway, make_app
+from kafka_lab.openim.gateway import Gateway, make_app
 from kafka_lab.openim.hub import Hub
 from kafka_lab.openim.inbox import SEQS, Inbox
 from kafka_lab.openim.management import KAFKA_FAILED, Management
-from kafka_lab.openim.message import notification_request
+from kafka_lab.openim.message import BATCH_PATH, PATH, notification_request
 from kafka_lab.openim.office import Office
 from kafka_lab.openim.publisher import Publisher
 from kafka_lab.openim.stages import History, Push

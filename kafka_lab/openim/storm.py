@@ -22,7 +22,7 @@ import msgspec
 import psutil
 
 from kafka_lab.openim.caller import Caller, NoAnswerError, NotSentError
-from kafka_lab.openim.message import notification_request
+from kafka_lab.openim.message import PATH, notification_request
 from kafka_lab.openim.sockets import raise_file_limit
 
 __all__ = ["BEGINS", "USERS", "Orders", "Outcome", "user_name"]
@@ -32,7 +32,6 @@ USERS = "storm-"
 #: What it prints when everybody is online and warm, and the first request is due.
 BEGINS = "sending"
 
-_PATH = "/manager/send_msg"
 _MOST_WAITING = (
     1000  # requests without an answer; beyond it the next ones wait, and are counted from when due
 )
@@ -119,7 +118,7 @@ class _Storm:
     def __init__(self, orders: Orders, session: aiohttp.ClientSession) -> None:
         self._orders = orders
         self._session = session  # of the phones
-        self._caller = Caller(f"{orders.url}{_PATH}", {"token": orders.token}, _PATIENCE_S + orders.grace_s)
+        self._caller = Caller(f"{orders.url}{PATH}", {"token": orders.token}, _PATIENCE_S + orders.grace_s)
         self._waiting = asyncio.Semaphore(_MOST_WAITING)
         self.stop = asyncio.Event()
         self.outcome = Outcome()

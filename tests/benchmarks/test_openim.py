@@ -20,7 +20,8 @@ from pydantic import BaseModel
 
 from kafka_lab import Lab
 from kafka_lab.load import load
-from kafka_lab.openim.gateway import PATH, Gateway
+from kafka_lab.openim.gateway import Gateway
+from kafka_lab.openim.message import PATH
 from kafka_lab.openim.records import MESSAGES_TOPIC
 from kafka_lab.openim.storm import Orders
 from kafka_lab.progress import silent

@@ -16,10 +16,10 @@ from websockets.sync.client import connect
 
 from kafka_lab.errors import ClosedError
 from kafka_lab.openim.device import Device
-from kafka_lab.openim.gateway import BATCH_PATH, LARGEST_BODY_BYTES, PATH, Gateway, make_app
+from kafka_lab.openim.gateway import LARGEST_BODY_BYTES, Gateway, make_app
 from kafka_lab.openim.hub import Hub
 from kafka_lab.openim.management import Management
-from kafka_lab.openim.message import MsgData
+from kafka_lab.openim.message import BATCH_PATH, PATH, MsgData
 from kafka_lab.openim.tokens import Tokens
 
 from ..waiting import until

@@ -13,9 +13,9 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.transport import Response
 from schemathesis.generation import GenerationMode
 
-from kafka_lab.openim.gateway import BATCH_PATH, PATH, Gateway, make_app
+from kafka_lab.openim.gateway import Gateway, make_app
 from kafka_lab.openim.hub import Hub
-from kafka_lab.openim.message import MsgData
+from kafka_lab.openim.message import BATCH_PATH, PATH, MsgData
 from kafka_lab.openim.tokens import Tokens
 from kafka_lab.timeline import Timeline
 
