@@ -107,8 +107,9 @@ class Profile:
 _QUICK = {
     # A follower that has not caught up for this long leaves the in-sync replicas (30000 as shipped).
     "replica.lag.time.max.ms": "2000",
-    # As shipped (500 and 1000) these two delay acks=all by up to a second after an election.
-    "replica.fetch.wait.max.ms": "50",
+    # As shipped (500 and 1000) these two can delay acks=all by up to a second after an election. A wait below
+    # 200 gains nothing there, and idle brokers would be busy with asking each other for news.
+    "replica.fetch.wait.max.ms": "200",
     "replica.fetch.backoff.ms": "50",
     # A leader asks a controller that is frozen or cut off for this long (30000 as shipped) before it turns to
     # the present one: until then it can neither take a follower off the in-sync replicas nor take one back.
