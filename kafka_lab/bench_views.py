@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 import threading
 import time
@@ -10,6 +9,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from msgspec import structs
 
 from kafka_lab import events as ev
 from kafka_lab.bench import Figure
@@ -35,7 +36,7 @@ def long_lesson(count: int, length_s: float, seed: int = 1) -> Timeline:
     draw = random.Random(seed)  # noqa: S311 - no secret
     story = [*_beginning(), *(_something(number, draw) for number in range(count - len(_beginning())))]
     timeline._events = [
-        dataclasses.replace(event, seq=number, at_s=round(length_s * number / count, 6))
+        structs.replace(event, seq=number, at_s=round(length_s * number / count, 6))
         for number, event in enumerate(story)
     ]
     timeline.ended = True

@@ -1,4 +1,4 @@
-"""What can happen, as frozen dataclasses in the past tense.
+"""What can happen, in the past tense: frozen msgspec Structs, made and compared like frozen dataclasses.
 
 An event is a fact about the cluster or about a message in it. Facts come from ZooKeeper's watches, from
 process exits, from faults, from clients and from the notification pipeline; everything people see is a
@@ -7,12 +7,10 @@ function of them. A :class:`~kafka_lab.timeline.Timeline` gives each event its `
 
 from __future__ import annotations
 
-import dataclasses
-import types
-import typing
-from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Self
+
+import msgspec
+from msgspec import structs
 
 __all__ = [
     "EVENT_TYPES",
@@ -73,8 +71,8 @@ _TEXT = 120  # characters of a key or value
 _BINARY = (bytes, bytearray, memoryview)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+# A load leaves a million of them: the garbage collector need not go through what cannot be in a cycle.
+class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """A fact; subclasses say which.
 
     Attributes
@@ -85,8 +83,8 @@ class Event:
         When it was noticed: seconds of the monotonic clock since the timeline began.
     """
 
-    seq: int = field(default=-1, kw_only=True)
-    at_s: float = field(default=0.0, kw_only=True)
+    seq: int = -1
+    at_s: float = 0.0
 
     @property
     def subject(self) -> str:
@@ -96,14 +94,14 @@ class Event:
     def stamped(self, seq: int, at_s: float) -> Self:
         """Return the event with a place and a time: itself if it had none yet, else a copy."""
         if self.seq >= 0:
-            return dataclasses.replace(self, seq=seq, at_s=at_s)
-        object.__setattr__(self, "seq", seq)  # a copy costs ten times as much, for each record that is sent
-        object.__setattr__(self, "at_s", at_s)
+            return structs.replace(self, seq=seq, at_s=at_s)
+        structs.force_setattr(self, "seq", seq)
+        structs.force_setattr(self, "at_s", at_s)
         return self
 
     def to_dict(self) -> dict[str, Any]:
         """Return the event as plain JSON data, its class name under ``"event"``."""
-        return {"event": type(self).__name__, **dataclasses.asdict(self)}
+        return {"event": type(self).__name__, **structs.asdict(self)}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
@@ -114,17 +112,13 @@ class Event:
         TypeError
             A field is missing, unknown or of another type.
         """
-        hints = _field_types(cls)  # type: ignore[arg-type] # every class can be hashed
-        values = {}
-        for name, value in data.items():
-            if name not in hints:
-                raise TypeError(f"{cls.__name__} has no field {name!r}")
-            values[name] = _checked(cls.__name__, name, value, hints[name])
-        return cls(**values)  # type: ignore[arg-type] # checked above
+        try:
+            return msgspec.convert(data, cls)
+        except msgspec.ValidationError as error:
+            raise TypeError(f"{cls.__name__}: {error}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class NodeEvent(Event):
+class NodeEvent(Event, frozen=True):
     """A fact about one node."""
 
     node: str
@@ -135,8 +129,7 @@ class NodeEvent(Event):
         return self.node
 
 
-@dataclass(frozen=True, slots=True)
-class NodeStarted(NodeEvent):
+class NodeStarted(NodeEvent, frozen=True):
     """A node's process was started. ``role`` is ``"zookeeper"``, ``"controller"`` or ``"broker"``.
 
     A ``pid`` of 0 means that the process is somebody else's: it was there already.
@@ -147,31 +140,26 @@ class NodeStarted(NodeEvent):
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
-class NodeExited(NodeEvent):
+class NodeExited(NodeEvent, frozen=True):
     """A node's process is gone; a negative ``exit_code`` is the signal that ended it."""
 
     exit_code: int
     expected: bool
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRemoved(NodeEvent):
+class NodeRemoved(NodeEvent, frozen=True):
     """The node is no part of the cluster any more, and its data are gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class BrokerRegistered(NodeEvent):
+class BrokerRegistered(NodeEvent, frozen=True):
     """The broker's ephemeral znode ``/brokers/ids/N`` appeared; in KRaft: it is registered and unfenced."""
 
 
-@dataclass(frozen=True, slots=True)
-class BrokerLost(NodeEvent):
+class BrokerLost(NodeEvent, frozen=True):
     """The broker's ephemeral znode is gone (KRaft: it is fenced): it left, or its session expired."""
 
 
-@dataclass(frozen=True, slots=True)
-class ControllerElected(NodeEvent):
+class ControllerElected(NodeEvent, frozen=True):
     """A broker won the ephemeral znode ``/controller``, or a controller leads the KRaft quorum now.
 
     ``epoch`` is the quorum's; -1 in ZooKeeper mode.
@@ -180,23 +168,19 @@ class ControllerElected(NodeEvent):
     epoch: int = -1
 
 
-@dataclass(frozen=True, slots=True)
-class ControllerLost(NodeEvent):
+class ControllerLost(NodeEvent, frozen=True):
     """The controller's znode is gone, or the quorum has no leader: nobody elects leaders meanwhile."""
 
 
-@dataclass(frozen=True, slots=True)
-class ZooKeeperSeen(Event):
+class ZooKeeperSeen(Event, frozen=True):
     """The lab's own session to ZooKeeper is up: from here its watches see everything."""
 
 
-@dataclass(frozen=True, slots=True)
-class ZooKeeperLost(Event):
+class ZooKeeperLost(Event, frozen=True):
     """The lab's own connection to ZooKeeper is gone: what happens now is noticed late or not at all."""
 
 
-@dataclass(frozen=True, slots=True)
-class ZnodeEvent(Event):
+class ZnodeEvent(Event, frozen=True):
     """A fact about one of ZooKeeper's znodes, by its path."""
 
     path: str
@@ -207,8 +191,7 @@ class ZnodeEvent(Event):
         return self.path
 
 
-@dataclass(frozen=True, slots=True)
-class ZnodeChanged(ZnodeEvent):
+class ZnodeChanged(ZnodeEvent, frozen=True):
     """A znode was made or written.
 
     Attributes
@@ -223,13 +206,11 @@ class ZnodeChanged(ZnodeEvent):
     session: str
 
 
-@dataclass(frozen=True, slots=True)
-class ZnodeDeleted(ZnodeEvent):
+class ZnodeDeleted(ZnodeEvent, frozen=True):
     """A znode is gone: somebody deleted it, or the session that kept it ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class TopicEvent(Event):
+class TopicEvent(Event, frozen=True):
     """A fact about one topic."""
 
     topic: str
@@ -240,18 +221,15 @@ class TopicEvent(Event):
         return self.topic
 
 
-@dataclass(frozen=True, slots=True)
-class TopicCreated(TopicEvent):
+class TopicCreated(TopicEvent, frozen=True):
     """The topic's znode appeared."""
 
 
-@dataclass(frozen=True, slots=True)
-class TopicDeleted(TopicEvent):
+class TopicDeleted(TopicEvent, frozen=True):
     """The topic's znode is gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class PartitionEvent(TopicEvent):
+class PartitionEvent(TopicEvent, frozen=True):
     """A fact about one partition."""
 
     partition: int
@@ -262,36 +240,31 @@ class PartitionEvent(TopicEvent):
         return f"{self.topic}-{self.partition}"
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicasAssigned(PartitionEvent):
+class ReplicasAssigned(PartitionEvent, frozen=True):
     """The partition's replicas, in assignment order: the first is the preferred leader."""
 
     replicas: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ElectionRequested(PartitionEvent):
+class ElectionRequested(PartitionEvent, frozen=True):
     """Somebody asked for an election; ``kind`` is ``"preferred"`` or ``"unclean"``."""
 
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReassignmentStarted(PartitionEvent):
+class ReassignmentStarted(PartitionEvent, frozen=True):
     """Somebody asked for other replicas, ``replicas``."""
 
     replicas: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ReassignmentEnded(PartitionEvent):
+class ReassignmentEnded(PartitionEvent, frozen=True):
     """The reassignment is over; ``replicas`` are those that the partition has now."""
 
     replicas: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LeaderChanged(PartitionEvent):
+class LeaderChanged(PartitionEvent, frozen=True):
     """The partition has another leader; ``previous`` is the last that it had.
 
     With ``previous`` equal to ``leader`` the same one was elected again, under a higher epoch.
@@ -302,16 +275,14 @@ class LeaderChanged(PartitionEvent):
     leader_epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class LeaderLost(PartitionEvent):
+class LeaderLost(PartitionEvent, frozen=True):
     """The partition has no leader: until one of its replicas can lead."""
 
     previous: str | None
     leader_epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class IsrShrunk(PartitionEvent):
+class IsrShrunk(PartitionEvent, frozen=True):
     """Replicas left the in-sync replicas; ``isr`` is what remains."""
 
     isr: tuple[str, ...]
@@ -319,8 +290,7 @@ class IsrShrunk(PartitionEvent):
     leader_epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class IsrExpanded(PartitionEvent):
+class IsrExpanded(PartitionEvent, frozen=True):
     """Replicas joined the in-sync replicas; ``isr`` is all of them now."""
 
     isr: tuple[str, ...]
@@ -328,8 +298,7 @@ class IsrExpanded(PartitionEvent):
     leader_epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class MetadataChanged(PartitionEvent):
+class MetadataChanged(PartitionEvent, frozen=True):
     """A broker tells its clients something else than before: ``broker`` in its metadata response."""
 
     broker: str
@@ -338,35 +307,30 @@ class MetadataChanged(PartitionEvent):
     isr: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class HighWatermarkMoved(PartitionEvent):
+class HighWatermarkMoved(PartitionEvent, frozen=True):
     """The high watermark was seen at ``offset``: consumers read what is below."""
 
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicaDistanceChanged(PartitionEvent):
+class ReplicaDistanceChanged(PartitionEvent, frozen=True):
     """A follower's log was seen to be ``behind_bytes`` shorter than its leader's (DescribeLogDirs)."""
 
     replica: str
     behind_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class PollsFailed(Event):
+class PollsFailed(Event, frozen=True):
     """The lab's polls get no answer: groups and offsets are not seen; ``reason`` is the error's class."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class PollsSucceeded(Event):
+class PollsSucceeded(Event, frozen=True):
     """The lab's polls get answers again."""
 
 
-@dataclass(frozen=True, slots=True)
-class GroupEvent(Event):
+class GroupEvent(Event, frozen=True):
     """A fact about one consumer group."""
 
     group: str
@@ -377,8 +341,7 @@ class GroupEvent(Event):
         return self.group
 
 
-@dataclass(frozen=True, slots=True)
-class GroupChanged(GroupEvent):
+class GroupChanged(GroupEvent, frozen=True):
     """A consumer group has another state, other members or other assignments.
 
     Attributes
@@ -396,55 +359,47 @@ class GroupChanged(GroupEvent):
     assignments: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class GroupDeleted(GroupEvent):
+class GroupDeleted(GroupEvent, frozen=True):
     """The coordinators know the group no longer."""
 
 
-@dataclass(frozen=True, slots=True)
-class MemberEvent(GroupEvent):
+class MemberEvent(GroupEvent, frozen=True):
     """A fact about one member of a group that the lab runs; ``member`` is its client id."""
 
     member: str
 
 
-@dataclass(frozen=True, slots=True)
-class MemberStarted(MemberEvent):
+class MemberStarted(MemberEvent, frozen=True):
     """A member has begun to read, as ``lab.group()`` asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class MemberEnded(MemberEvent):
+class MemberEnded(MemberEvent, frozen=True):
     """A member reads no more; ``how``: ``"left"``, ``"killed"``, or the class of the error that ended it."""
 
     how: str
 
 
-@dataclass(frozen=True, slots=True)
-class PartitionsAssigned(MemberEvent):
+class PartitionsAssigned(MemberEvent, frozen=True):
     """A member has ``partitions``, such as ``"chat-0"``, from now on: all it has in this ``generation``."""
 
     partitions: tuple[str, ...]
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class PartitionsRevoked(MemberEvent):
+class PartitionsRevoked(MemberEvent, frozen=True):
     """A member gives ``partitions`` back, before a rebalance."""
 
     partitions: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class OffsetCommitted(PartitionEvent):
+class OffsetCommitted(PartitionEvent, frozen=True):
     """A group was seen to have committed ``offset``: it goes on there."""
 
     group: str
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class FaultStarted(NodeEvent):
+class FaultStarted(NodeEvent, frozen=True):
     """Somebody broke something on purpose.
 
     Attributes
@@ -459,16 +414,14 @@ class FaultStarted(NodeEvent):
     peer: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FaultEnded(NodeEvent):
+class FaultEnded(NodeEvent, frozen=True):
     """The fault is healed: the node serves again, the link is whole."""
 
     fault: str
     peer: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RecordEvent(PartitionEvent):
+class RecordEvent(PartitionEvent, frozen=True):
     """A fact about one record, which topic, partition and ``offset`` name."""
 
     offset: int
@@ -479,8 +432,7 @@ class RecordEvent(PartitionEvent):
         return f"{self.topic}-{self.partition}@{self.offset}"
 
 
-@dataclass(frozen=True, slots=True)
-class RecordAcknowledged(RecordEvent):
+class RecordAcknowledged(RecordEvent, frozen=True):
     """A producer of the lab got a record's acknowledgement.
 
     Attributes
@@ -502,8 +454,7 @@ class RecordAcknowledged(RecordEvent):
     latency_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class RecordFailed(TopicEvent):
+class RecordFailed(TopicEvent, frozen=True):
     """A producer of the lab gave a record up; ``error`` is the class of the client's error.
 
     The record may be in the log all the same: an error is not a proof of absence.
@@ -514,22 +465,19 @@ class RecordFailed(TopicEvent):
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class RecordRead(RecordEvent):
+class RecordRead(RecordEvent, frozen=True):
     """A consumer of the lab got a record; ``reader`` is its ``client_id``."""
 
     reader: str
 
 
-@dataclass(frozen=True, slots=True)
-class RecordRejected(RecordEvent):
+class RecordRejected(RecordEvent, frozen=True):
     """A worker could not make sense of a record and left it out; ``reason`` is the error's class."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerEvent(Event):
+class WorkerEvent(Event, frozen=True):
     """A fact about one worker of the pipeline."""
 
     worker: str
@@ -540,39 +488,33 @@ class WorkerEvent(Event):
         return self.worker
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerStarted(WorkerEvent):
+class WorkerStarted(WorkerEvent, frozen=True):
     """A worker has begun, as a member of its group."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerStopped(WorkerEvent):
+class WorkerStopped(WorkerEvent, frozen=True):
     """A worker has ended: in order, or ``killed``, with what it had in memory."""
 
     killed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerFailed(WorkerEvent):
+class WorkerFailed(WorkerEvent, frozen=True):
     """A worker of the pipeline ended by an error, whose class is ``reason``; closing it raises the error."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerStalled(WorkerEvent):
+class WorkerStalled(WorkerEvent, frozen=True):
     """A worker cannot store and reads no further, such as when the disk is full; ``reason`` is the error."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerResumed(WorkerEvent):
+class WorkerResumed(WorkerEvent, frozen=True):
     """A worker that was stalled stores again."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotificationEvent(Event):
+class NotificationEvent(Event, frozen=True):
     """A fact about one message of OpenIM, by its ``clientMsgID``."""
 
     clientMsgID: str  # noqa: N815 - OpenIM's spelling
@@ -583,8 +525,7 @@ class NotificationEvent(Event):
         return self.clientMsgID
 
 
-@dataclass(frozen=True, slots=True)
-class NotificationAccepted(NotificationEvent):
+class NotificationAccepted(NotificationEvent, frozen=True):
     """The gateway answered errCode 0: Kafka acknowledged every copy.
 
     Attributes
@@ -613,23 +554,20 @@ class NotificationAccepted(NotificationEvent):
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class NotificationRefused(NotificationEvent):
+class NotificationRefused(NotificationEvent, frozen=True):
     """The gateway refused a request, or no record reached a broker: certainly not sent."""
 
     err_code: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotificationUnknown(NotificationEvent):
+class NotificationUnknown(NotificationEvent, frozen=True):
     """No acknowledgement came in time: the gateway answered errCode 201, but it may be delivered."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotificationStored(NotificationEvent):
+class NotificationStored(NotificationEvent, frozen=True):
     """A worker handled a copy from Kafka.
 
     Attributes
@@ -652,8 +590,7 @@ class NotificationStored(NotificationEvent):
     redelivered: bool
 
 
-@dataclass(frozen=True, slots=True)
-class NotificationPushed(NotificationEvent):
+class NotificationPushed(NotificationEvent, frozen=True):
     """A user was told of a message.
 
     Attributes
@@ -695,30 +632,3 @@ EVENT_TYPES: dict[str, type[Event]] = {
     for name, kind in list(globals().items())
     if name in __all__ and isinstance(kind, type) and kind is not Event
 }
-
-
-@cache
-def _field_types(cls: type[Event]) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
-
-
-def _checked(event: str, name: str, value: object, expected: Any) -> object:  # noqa: ANN401
-    """Return the JSON value as the field's type; lists become tuples.
-
-    Raises
-    ------
-    TypeError
-        It is of another type.
-    """
-    if typing.get_origin(expected) is tuple:
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            return tuple(value)
-    elif expected is float:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
-    elif isinstance(expected, types.UnionType):
-        if value is None or isinstance(value, str):
-            return value
-    elif type(value) is expected:
-        return value
-    raise TypeError(f"{event}.{name} is {value!r}; expected {expected}")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import threading
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, TypeVar
+
+from msgspec import structs
 
 from kafka_lab.errors import ConfigurationError, TimelineError, WaitTimeoutError
 from kafka_lab.events import EVENT_TYPES, Event, RecordEvent
@@ -24,7 +26,7 @@ _FORMAT = "kafka_lab.timeline/1"
 _LAST_SEEN = 3  # events that a WaitTimeoutError quotes
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Moment:
     """A time on the timeline's clock, in seconds, and how many events there were up to it."""
 
@@ -337,7 +339,7 @@ class Timeline:
         """
         number = len(self._events)
         if renumber:
-            event = dataclasses.replace(event, seq=number)
+            event = structs.replace(event, seq=number)
         if event.seq != number:
             raise TypeError(f"event number {event.seq}; expected {number}")
         self._events.append(event)
@@ -379,9 +381,9 @@ def describe(event: Event) -> str:
     if isinstance(event, RecordEvent):
         hidden.add("offset")  # its subject has it
     details = " ".join(
-        f"{field.name}={_plain(getattr(event, field.name))}"
-        for field in dataclasses.fields(event)
-        if field.name not in hidden and getattr(event, field.name) != event.subject
+        f"{name}={_plain(value)}"
+        for name, value in structs.asdict(event).items()
+        if name not in hidden and value != event.subject
     )
     return f"{event.at_s:.3f} s {type(event).__name__} {event.subject} {details}".rstrip()
 
@@ -437,7 +439,7 @@ def _check_fields(kind: type[Event], fields: dict[str, object]) -> None:
     TypeError
         There is such a field.
     """
-    names = sorted(field.name for field in dataclasses.fields(kind))
+    names = sorted(kind.__struct_fields__)
     for name in fields:
         if name not in names:
             raise TypeError(f"{kind.__name__} has no field {name!r}; it has {names}")

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from kafka_lab import events
 from kafka_lab.events import EVENT_TYPES, Event, LeaderChanged, clipped
@@ -15,17 +15,17 @@ NAMES = st.text(max_size=20)
 
 def any_event() -> st.SearchStrategy[Event]:
     values = {
-        "str": NAMES,
-        "int": st.integers(-(2**53), 2**53),
-        "float": st.floats(0, 1e9),
-        "bool": st.booleans(),
-        "str | None": st.none() | NAMES,
-        "tuple[str, ...]": st.lists(NAMES, max_size=4).map(tuple),
+        str: NAMES,
+        int: st.integers(-(2**53), 2**53),
+        float: st.floats(0, 1e9),
+        bool: st.booleans(),
+        str | None: st.none() | NAMES,
+        tuple[str, ...]: st.lists(NAMES, max_size=4).map(tuple),
     }
     return st.sampled_from(sorted(EVENT_TYPES)).flatmap(
         lambda name: st.builds(
             EVENT_TYPES[name],
-            **{field.name: values[str(field.type)] for field in dataclasses.fields(EVENT_TYPES[name])},
+            **{field.name: values[field.type] for field in structs.fields(EVENT_TYPES[name])},
         )
     )
 

@@ -56,13 +56,14 @@ class Pending:
         doorbell = self._publisher.doorbell(loop)
         settled = loop.create_future()
         answers = itertools.count(1)
+        last = len(self._futures)  # asking self below would make a cycle with the futures, for each request
 
         def settle() -> None:
             if not settled.done():
                 settled.set_result(None)
 
         def answered(_: object) -> None:  # in the producer's thread
-            if next(answers) == len(self._futures):
+            if next(answers) == last:
                 with suppress(RuntimeError):  # the gateway was killed meanwhile
                     doorbell.call(settle)
 
