@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from kafka_lab.openim.conversation import (
     Conversation,
     InboxMessage,
@@ -73,8 +75,7 @@ _LAST_SEQS = """SELECT json_group_array(json_array(user,
 FROM counter c WHERE user IN"""
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """What became of one copy.
 
     Attributes

@@ -9,11 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import confluent_kafka
 from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
@@ -50,6 +49,9 @@ _CONSUMER = {
 }
 
 
+_Answer: TypeAlias = "tuple[_Sent, confluent_kafka.KafkaError | None, confluent_kafka.Message]"
+
+
 class Record(NamedTuple):
     """A record that was read, as kafka-python's has it."""
 
@@ -63,12 +65,25 @@ class Record(NamedTuple):
 class _Sent:
     """A record on its way, and what becomes of it: as much of kafka-python's Future as the pipeline uses.
 
-    All of a producer's have one lock: they are settled many at once.
+    All of a producer's have one lock: they are settled many at once. librdkafka calls it with what it knows.
     """
 
-    __slots__ = ("_called_back", "_settled", "at_s", "exception", "is_done", "key", "number", "value")
+    __slots__ = (
+        "_back",
+        "_called_back",
+        "_settled",
+        "at_s",
+        "exception",
+        "is_done",
+        "key",
+        "number",
+        "value",
+    )
 
-    def __init__(self, settled: threading.Condition, number: int, key: bytes, value: bytes) -> None:
+    def __init__(
+        self, back: deque[_Answer], settled: threading.Condition, number: int, key: bytes, value: bytes
+    ) -> None:
+        self._back = back
         self._settled = settled
         self._called_back: Callable[[object], object] | None = None
         self.number = number
@@ -77,6 +92,9 @@ class _Sent:
         self.at_s = time.monotonic()
         self.is_done = False
         self.exception: KafkaError | None = None
+
+    def __call__(self, error: confluent_kafka.KafkaError | None, message: confluent_kafka.Message) -> None:
+        self._back.append((self, error, message))
 
     def add_both(self, call: Callable[[object], object]) -> None:
         """Let a function be called, with anything, when it is known what became of the record."""
@@ -129,7 +147,7 @@ class LibrdkafkaProducer:
         self._timeline = timeline
         self._numbers = numbers
         self._settled = threading.Condition()
-        self._back: list[tuple[_Sent, confluent_kafka.KafkaError | None, confluent_kafka.Message]] = []
+        self._back: deque[_Answer] = deque()  # what librdkafka has told of
         self._threads = Threads()
         self._threads.start({f"{name}-answers": self._serve})
 
@@ -147,17 +165,14 @@ class LibrdkafkaProducer:
         """
         sent = self._sent(key, value)
         with _kafka_pythons_errors():
-            self._producer.produce(
-                topic, value, key, headers=dict(headers or ()), on_delivery=partial(self._delivered, sent)
-            )
+            self._producer.produce(topic, value, key, headers=dict(headers or ()), on_delivery=sent)
         return sent
 
     def send_all(self, topic: str, records: Sequence[tuple[bytes, bytes]]) -> list[_Sent]:
         """Hand records over at once, so that few requests carry them; see :class:`Producer`."""
         all_sent = [self._sent(key, value) for key, value in records]
         messages: list[dict[str, Any]] = [
-            {"value": sent.value, "key": sent.key, "callback": partial(self._delivered, sent)}
-            for sent in all_sent
+            {"value": sent.value, "key": sent.key, "callback": sent} for sent in all_sent
         ]
         self._producer.produce_batch(topic, messages)
         for sent, message in zip(all_sent, messages, strict=True):
@@ -166,7 +181,7 @@ class LibrdkafkaProducer:
         return all_sent
 
     def _sent(self, key: bytes, value: bytes) -> _Sent:
-        return _Sent(self._settled, next(self._numbers), key, value)
+        return _Sent(self._back, self._settled, next(self._numbers), key, value)
 
     def close(self, timeout: float) -> None:
         """Deliver what was handed over, in so many seconds at most; the rest fails."""
@@ -178,11 +193,6 @@ class LibrdkafkaProducer:
             self._producer.flush(timeout)
         self._settle()
 
-    def _delivered(
-        self, sent: _Sent, error: confluent_kafka.KafkaError | None, message: confluent_kafka.Message
-    ) -> None:
-        self._back.append((sent, error, message))
-
     def _serve(self) -> None:
         while not self._threads.closing.is_set():
             self._producer.poll(_SERVE_S)
@@ -190,7 +200,7 @@ class LibrdkafkaProducer:
 
     def _settle(self) -> None:
         """Note what came back, then tell who waits for it."""
-        back, self._back = self._back, []
+        back = [self._back.popleft() for _ in range(len(self._back))]
         if not back:
             return
         now_s = time.monotonic()

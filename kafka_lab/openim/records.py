@@ -7,7 +7,6 @@ place of protobuf, so that a learner can read a record.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -59,8 +58,7 @@ class _MsgDataToMQ(msgspec.Struct, kw_only=True, gc=False):
 _READ = msgspec.json.Decoder(_MsgDataToMQ)
 
 
-@dataclass(frozen=True)
-class Copy:
+class Copy(msgspec.Struct, frozen=True, gc=False):
     """One copy of a message on its way to one inbox, and the record that carries it.
 
     Attributes
