@@ -1,13 +1,10 @@
-"""Publisher and workers, with clients of the tests' own where Kafka cannot be made to fail on demand."""
+"""Workers, with consumers and stores of the tests' own, which fail on demand."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sqlite3
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +12,7 @@ import msgspec
 import pytest
 from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
-from kafka.producer.future import FutureProduceResult, FutureRecordMetadata
 
-from kafka_lab.errors import (
-    BrokerUnavailableError,
-    DeliveryUnknownError,
-    InvalidNotificationError,
-)
 from kafka_lab.events import (
     RecordRejected,
     WorkerFailed,
@@ -31,7 +22,6 @@ from kafka_lab.events import (
     WorkerStopped,
 )
 from kafka_lab.openim.message import MsgData
-from kafka_lab.openim.publisher import Pending, Publisher
 from kafka_lab.openim.records import Copy
 from kafka_lab.openim.worker import Worker
 from kafka_lab.timeline import Timeline
@@ -238,96 +228,6 @@ def test_a_worker_that_failed_says_so_and_raises_when_closed() -> None:
     work.worker.close()
 
 
-def acknowledgement(error: Exception | None = None) -> FutureRecordMetadata:
-    """A producer's future that has its answer already."""
-    result = FutureProduceResult(TopicPartition("ws2ms_chat", 0))
-    future = FutureRecordMetadata(result, 0, 0, None, 0, 0, 0)
-    result.failure(error) if error else result.success((0, 0, None))
-    return future
-
-
-def waited(pending: Pending) -> None:
-    pending.wait()
-
-
-def awaited(pending: Pending) -> None:
-    with ThreadPoolExecutor(1) as thread:  # a test's browser has a loop in this one
-        thread.submit(lambda: asyncio.run(pending.acknowledged())).result()
-
-
-class Producer:
-    """Answers each send with the next of these: a future, or an error to raise."""
-
-    def __init__(self, *answers: FutureRecordMetadata | Exception) -> None:
-        self.answers = list(answers)
-        self.sent: list[tuple[str, bytes]] = []
-
-    def send(self, topic: str, *, key: bytes, value: bytes) -> FutureRecordMetadata:
-        assert json.loads(value)["msgData"]
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        self.sent.append((topic, key))
-        return answer
-
-
-def test_a_copy_for_the_recipient_and_one_for_the_sender() -> None:
-    producer = Producer(acknowledgement(), acknowledgement())
-    sent = message()
-    Publisher(producer, wait_s=1).begin("op", sent, sent.inboxes()).wait()
-    assert producer.sent == [("ws2ms_chat", b"18712345678"), ("ws2ms_chat", b"openIM123456")]
-
-
-@pytest.mark.parametrize(
-    ("answers", "error"),
-    [
-        ((KafkaTimeoutError("no metadata"),), BrokerUnavailableError),
-        ((acknowledgement(), KafkaTimeoutError("no metadata")), DeliveryUnknownError),
-        ((acknowledgement(), acknowledgement(KafkaTimeoutError("no answer"))), DeliveryUnknownError),
-        ((MessageSizeTooLargeError("2 MB"),), InvalidNotificationError),
-        ((acknowledgement(), MessageSizeTooLargeError("2 MB")), DeliveryUnknownError),
-    ],
-)
-@pytest.mark.parametrize("wait", [waited, awaited])
-def test_what_a_failure_means(
-    answers: tuple[FutureRecordMetadata | Exception, ...],
-    error: type[Exception],
-    wait: Callable[[Pending], None],
-) -> None:
-    with pytest.raises(error):
-        wait(Publisher(Producer(*answers), wait_s=1).begin("op", message(), ("ada", "ben")))
-
-
-def test_who_awaits_is_told_when_the_last_copy_is_acknowledged() -> None:
-    result = FutureProduceResult(TopicPartition("ws2ms_chat", 0))
-    late = FutureRecordMetadata(result, 0, 0, None, 0, 0, 0)
-    pending = Publisher(Producer(acknowledgement(), late), wait_s=30).begin("op", message(), ("ada", "ben"))
-    with ThreadPoolExecutor(1) as thread:
-        told = thread.submit(lambda: asyncio.run(pending.acknowledged()))
-        with pytest.raises(TimeoutError):
-            told.result(0.1)
-        result.success((0, 0, None))
-        told.result(30)
-
-
-def test_what_is_never_acknowledged_is_unknown() -> None:
-    late = FutureRecordMetadata(FutureProduceResult(TopicPartition("ws2ms_chat", 0)), 0, 0, None, 0, 0, 0)
-    with pytest.raises(DeliveryUnknownError, match="in time"):
-        awaited(Publisher(Producer(late), wait_s=0.1).begin("op", message(), ("ada",)))
-
-
-def test_each_member_of_a_group_gets_a_copy_of_their_own() -> None:
-    class Keeping(Producer):
-        def send(self, topic: str, *, key: bytes, value: bytes) -> FutureRecordMetadata:
-            self.values = [*getattr(self, "values", ()), json.loads(value)["msgData"]["recvID"]]
-            return super().send(topic, key=key, value=value)
-
-    producer = Keeping(acknowledgement(), acknowledgement())
-    group = message(contentType=101, content={"text": "x"}, sessionType=2, groupID="g1", recvID="")
-    Publisher(producer, wait_s=1).begin("op", group, group.inboxes(("ada", "ben"))).wait()
-    assert producer.values == ["ada", "ben"]
-
-
 def test_what_is_too_large_to_hand_on_is_left_out_alone() -> None:
     class Picky(Store):
         def __call__(self, copies: Any) -> None:
@@ -344,11 +244,3 @@ def test_what_is_too_large_to_hand_on_is_left_out_alone() -> None:
     rejected = work.timeline.find(RecordRejected)
     assert rejected is not None
     assert (rejected.offset, rejected.reason) == (1, "MessageSizeTooLargeError")
-
-
-def test_a_record_that_would_be_too_large_later_is_refused_at_once() -> None:
-    large = msgspec.structs.replace(message(), recvID="u" * 500_000)
-    with pytest.raises(InvalidNotificationError):
-        Publisher(Producer(acknowledgement(), acknowledgement()), wait_s=1).begin(
-            "op", large, large.inboxes()
-        )
