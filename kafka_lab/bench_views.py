@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from msgspec import structs
-
 from kafka_lab import events as ev
 from kafka_lab.bench import Figure
 from kafka_lab.history import History
@@ -36,8 +34,7 @@ def long_lesson(count: int, length_s: float, seed: int = 1) -> Timeline:
     draw = random.Random(seed)  # noqa: S311 - no secret
     story = [*_beginning(), *(_something(number, draw) for number in range(count - len(_beginning())))]
     timeline._events = [
-        structs.replace(event, seq=number, at_s=round(length_s * number / count, 6))
-        for number, event in enumerate(story)
+        event.stamped(number, round(length_s * number / count, 6)) for number, event in enumerate(story)
     ]
     timeline.ended = True
     return timeline

@@ -115,7 +115,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         try:
             return msgspec.convert(data, cls)
         except msgspec.ValidationError as error:
-            raise TypeError(f"{cls.__name__}: {error}") from error
+            said, _, place = str(error).partition(" - at `$.")
+            name = place.rstrip("`").partition("[")[0]
+            what = f"{cls.__name__}.{name} is {data[name]!r}" if name in data else cls.__name__
+            raise TypeError(f"{what}: {said}") from error
 
 
 class NodeEvent(Event, frozen=True):

@@ -339,7 +339,7 @@ class Timeline:
         """
         number = len(self._events)
         if renumber:
-            event = structs.replace(event, seq=number)
+            event = event.stamped(number, event.at_s)
         if event.seq != number:
             raise TypeError(f"event number {event.seq}; expected {number}")
         self._events.append(event)

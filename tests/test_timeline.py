@@ -103,7 +103,7 @@ def test_a_full_disk_ends_the_recording_and_not_the_cluster() -> None:
         ("{", "line 2: not JSON"),
         ("[]", "line 2: expected a JSON object"),
         ('{"event": "Moonrise"}', "line 2: unknown event 'Moonrise'"),
-        ('{"event": "BrokerLost", "node": 7}', "line 2: BrokerLost: Expected `str`, got `int`"),
+        ('{"event": "BrokerLost", "node": 7}', "line 2: BrokerLost.node is 7"),
         ('{"event": "BrokerLost"}', "line 2: .*node"),
         ('{"event": ["BrokerLost"]}', "line 2: unknown event"),
         ('{"event": "BrokerLost", "node": "b", "seq": 7}', "line 2: event number 7; expected 0"),

@@ -10,7 +10,6 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +92,7 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     redelivered: bool
 
 
-@dataclass(frozen=True)
-class OfflinePush:
+class OfflinePush(msgspec.Struct, frozen=True, gc=False):
     """What a user's device was told of a message while nobody was online there."""
 
     user: str

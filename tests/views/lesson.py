@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-from msgspec import structs
-
 from kafka_lab import events as ev
 from kafka_lab.timeline import Timeline
 
@@ -23,7 +21,7 @@ class Teller:
     def tell(self, *events: ev.Event, after_s: float = 0.1) -> None:
         for event in events:
             self.at_s = round(self.at_s + after_s, 3)
-            stamped = structs.replace(event, seq=len(self.timeline), at_s=self.at_s)
+            stamped = event.stamped(len(self.timeline), self.at_s)
             self.timeline._events.append(stamped)
 
 
