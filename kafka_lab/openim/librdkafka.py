@@ -31,13 +31,17 @@ _SERVE_S = 0.1
 _LINGER_MS = 150
 _FETCH_MS = 200
 _MOST_RECORDS = 2000  # of a batch
+# A broker answers a connection's requests in order: while records wait there for a dead replica to leave the
+# ISR, the question who leads waits behind them, and is answered just before there is a new leader. librdkafka
+# asks again with the next of these.
+_METADATA_MS = 300
 _PARTITIONERS = {"sarama": "fnv1a", "murmur2": "murmur2"}
 _SETTINGS = {
     "broker.address.family": "v4",
     "reconnect.backoff.ms": 50,
     "reconnect.backoff.max.ms": 100,
     "retry.backoff.ms": 50,
-    "topic.metadata.refresh.interval.ms": 5000,
+    "topic.metadata.refresh.interval.ms": _METADATA_MS,
 }
 _CONSUMER = {
     "auto.offset.reset": "earliest",

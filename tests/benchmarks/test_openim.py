@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from kafka_lab import Lab
+from kafka_lab.cluster.config import PROFILES
 from kafka_lab.load import load
 from kafka_lab.openim.gateway import Gateway
 from kafka_lab.openim.message import PATH
@@ -30,6 +31,8 @@ pytestmark = [pytest.mark.jvm, pytest.mark.timeout(600)]
 
 # The goal is 900 notifications a second on a machine where the prototype does 1,580.
 _SHARE = 900 / 1580
+# A dead broker is noticed after its session; then a leader is elected, and clients find it.
+_SESSIONS_OF_PAUSE = 1.5
 
 
 class _Message(BaseModel):
@@ -46,6 +49,7 @@ def prototype(lab: Lab) -> Iterator[str]:
         "bootstrap.servers": ",".join(lab.bootstrap_servers),
         "acks": "all",
         "linger.ms": 5,
+        "log_level": 0,  # its brokers are gone before it is
     })
     closing = threading.Event()
 
@@ -113,3 +117,12 @@ def test_the_pipeline_carries_its_share_of_what_a_bare_prototype_does(tmp_path: 
     assert done.account.clean
     assert done.accepted_per_s > 0.97 * rate
     assert done.stored.p99 < 1.0
+
+
+def test_a_leaders_death_pauses_its_partitions_little_longer_than_a_session_lasts() -> None:
+    with Lab() as lab:
+        lab.openim(client="confluent-kafka").send("storm-0", "the connections are there")
+        done = load(lab, silent, rate=500, seconds=20, online=500, kill="leader")
+    print(f"\n{done.summary()}\n{done.table()}")  # with -s
+    assert done.account.clean
+    assert done.pause_s < _SESSIONS_OF_PAUSE * PROFILES["lab"].session_timeout_ms / 1000
