@@ -60,7 +60,7 @@ class Report:
     in_sync_again_s : float
         Seconds from the broker's new start until it was an in-sync replica of the partition again.
     delivered : bool
-        The example arrived with its nickname, title and text, and so did the notification after the kill.
+        The example arrived with its nickname, title and text.
     errors : tuple of str
         What the senders of the stream were told other than success.
     account : Account

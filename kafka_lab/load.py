@@ -80,20 +80,22 @@ class LoadReport:
         How many requests had which answer: ``"accepted"``, ``"refused"``, ``"not sent"``, ``"unknown"``,
         or were ``"due, but never sent"``: too many had no answer yet, or it was interrupted.
     per_second : list of int
-        Accepted in each second.
+        Accepted in each whole second.
     answered, stored, pushed : Latency
-        From when a request was due until it was answered; its recipient's inbox had it; their phone, if it
-        was online.
+        From when a request was due until it was answered, with whatever; its recipient's inbox had it; their
+        phone, if it was online.
     online, lost : int
         Phones that were online, and that lost their connection.
     pause_s : float
-        The longest pause of acceptance on any partition of the message topic.
+        The longest pause of acceptance on any partition of the message topic, from the first request's due
+        time to the last answer.
     killed : str
         The broker that was killed; empty if none was.
     cpu : dict
-        Seconds of CPU by process.
+        Seconds of CPU by process, from the first request's due time until the sending process ended; without
+        a broker that was killed.
     memory : dict
-        Bytes in memory at the end, by process.
+        Bytes in memory then, by process.
     account : Account
         What was accepted, stored, lost, doubled.
     interrupted : bool
@@ -259,12 +261,12 @@ def load(
             interrupted, killed = True, _killed_since(lab.timeline, begin_seq)
             process.send_signal(signal.SIGTERM)
         outcome = _outcome(process, Path(name), may_be_missing=interrupted)
+    after = _used(lab)
     report("Waiting for what is on its way", 0, 0)
     try:
         account = openim.account(wait_s=_SOON_S if interrupted else _STORED_S)
     except KeyboardInterrupt:
         interrupted, account = True, openim.account()
-    after = _used(lab)
     cpu = {name: seconds - before.get(name, (0.0, 0))[0] for name, (seconds, _) in after.items()}
     cpu["load"] = outcome.cpu_s
     memory = {**{name: size for name, (_, size) in after.items()}, "load": outcome.memory}
@@ -354,8 +356,9 @@ def _storm(orders: Orders, folder: Path) -> Iterator[subprocess.Popen[str]]:
     ):
         try:
             assert process.stdin is not None  # noqa: S101 - it was asked for
-            process.stdin.write(json.dumps(asdict(orders)))
-            process.stdin.close()
+            with suppress(BrokenPipeError):  # it has failed already: its outcome will be missing
+                process.stdin.write(json.dumps(asdict(orders)))
+                process.stdin.close()
             yield process
         finally:
             if process.poll() is None:
@@ -378,7 +381,9 @@ def _outcome(process: subprocess.Popen[str], folder: Path, *, may_be_missing: bo
         return Outcome(**json.loads(path.read_text("utf-8")))
     except (subprocess.TimeoutExpired, OSError, ValueError) as error:
         said = (folder / "complaints").read_text("utf-8")[-2000:]
-        raise KafkaLabError(f"the process that sends ended with {process.poll()}: {said}") from error
+        code = process.poll()
+        how = "did not end" if code is None else f"ended with {code}"
+        raise KafkaLabError(f"the process that sends {how}: {said or 'it said nothing'}") from error
 
 
 def _used(lab: Lab) -> dict[str, tuple[float, int]]:
@@ -422,22 +427,28 @@ def _report(
         seconds=orders.seconds,
         lasted_s=end - begin,
         answers=dict(answers),
-        per_second=[per_second[second] for second in range(int(end - begin) + 1)],
-        answered=Latency.of(answered - due[message] for answered, message in accepted),
+        per_second=[per_second[second] for second in range(int(end - begin))],
+        answered=Latency.of(answered - when for when, answered, code, _ in outcome.answers if code >= 0),
         stored=Latency.of(stored[message] - when for message, when in due.items() if message in stored),
         pushed=Latency.of(when - due[message] for message, when in outcome.pushes if message in due),
         online=outcome.listening,
         lost=outcome.lost,
-        pause_s=_longest_pause((when, partition[name]) for when, name in accepted if name in partition),
+        pause_s=_longest_pause(
+            [(when, partition[name]) for when, name in accepted if name in partition], begin, end
+        ),
         account=account,
         **more,
     )
 
 
-def _longest_pause(accepted: Iterable[tuple[float, int]]) -> float:
-    """Return the longest time between two acceptances on one partition."""
+def _longest_pause(accepted: Iterable[tuple[float, int]], begin: float, end: float) -> float:
+    """Return the longest time without an acceptance on a partition: one may never have come back."""
     moments: dict[int, list[float]] = defaultdict(list)
     for when, partition in accepted:
         moments[partition].append(when)
-    pauses = (later - earlier for each in moments.values() for earlier, later in pairwise(sorted(each)))
+    pauses = (
+        later - earlier
+        for each in moments.values()
+        for earlier, later in pairwise([begin, *sorted(each), end])
+    )
     return max(pauses, default=0.0)

@@ -24,6 +24,7 @@ from kafka_lab.errors import KafkaLabError
 from kafka_lab.events import LeaderChanged, NotificationStored
 from kafka_lab.lab import Lab
 from kafka_lab.ledger import Account
+from kafka_lab.openim.office import Office
 from kafka_lab.openim.records import MESSAGES_TOPIC
 from kafka_lab.openim.service import OpenIM
 from kafka_lab.progress import silent
@@ -60,7 +61,7 @@ class Show:
     Parameters
     ----------
     lab : Lab
-        A running lab; it is left running and whole.
+        A running lab; it is left running, and whole if the show was not ended early.
     console : rich.console.Console
         Where to. If it is no terminal, the acts follow one another and each is a line.
     seed : int
@@ -77,6 +78,7 @@ class Show:
         self._console = console
         self._person = random.Random(seed).choice(_PEOPLE)  # noqa: S311 - no secret
         self._openim: OpenIM | None = None
+        self._office: Office | None = None
         self._victim = ""
         self._marks = Marks()
         self._act: Act | None = None
@@ -102,15 +104,19 @@ class Show:
             Act("A worker dies", "Who stores what it had in its hands?", self._kill_worker),
             Act("The account", "Does it add up?", self._count),
         )
-        with self._keys() as pressed, self._screen():
-            for act in acts:
-                self._act = act
-                if not self._console.is_terminal:
-                    self._console.print(f"{act.title}. {act.question}", markup=False)
-                if not self._wait_for_key(pressed):
-                    return False
-                self._perform(act)
-        return True
+        try:
+            with self._keys() as pressed, self._screen():
+                for act in acts:
+                    self._act = act
+                    if not self._console.is_terminal:
+                        self._console.print(f"{act.title}. {act.question}", markup=False)
+                    if not self._wait_for_key(pressed):
+                        return False
+                    self._perform(act)
+            return True
+        finally:
+            if self._office is not None:
+                self._office.close()
 
     # The acts ------------------------------------------------------------------------------------
 
@@ -141,6 +147,7 @@ class Show:
         openim.start_worker("mongo")
 
     def _count(self) -> None:
+        assert self._office is not None  # noqa: S101 - the first act opens it
         self._office.close()
         self.account = self._running.account(wait_s=_WAIT_S)
 

@@ -5,14 +5,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
 from kafka_lab import Lab
-from kafka_lab.errors import ConfigurationError
+from kafka_lab.errors import ConfigurationError, KafkaLabError
 from kafka_lab.ledger import account
-from kafka_lab.load import Latency, LoadReport, load, sparkline
+from kafka_lab.load import Latency, LoadReport, _longest_pause, _outcome, _storm, load, sparkline
+from kafka_lab.openim.storm import Orders
 from kafka_lab.progress import silent
 
 from .waiting import until
@@ -41,6 +43,29 @@ def test_a_report_prints_plots_and_serialises() -> None:
     assert "1 MiB" in str(report.processes())
     assert "12 accepted" in report.plot().said
     assert json.loads(json.dumps(report.to_dict()))["accepted_per_s"] == 10
+
+
+def test_a_partition_that_never_comes_back_pauses_until_the_end() -> None:
+    accepted = [(1.0, 0), (2.0, 0), (9.0, 0), (1.5, 1), (3.0, 1)]
+    assert _longest_pause(accepted, 0.5, 10.0) == 7.0
+    assert _longest_pause(accepted, 0.5, 15.0) == 12.0
+    assert _longest_pause(accepted[:3], -8.0, 10.0) == 9.0
+    assert _longest_pause([], 0.0, 10.0) == 0.0
+
+
+def test_a_process_that_fails_at_its_start_is_explained(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sys.executable", "false")
+    online = [("ada", "a token" * 100)] * 1000  # more than a pipe takes
+    orders = Orders(
+        "", token="", users=1, rate=1, seconds=1, warm_up_s=0, online=online, grace_s=0, seed=1
+    )  # fmt: skip
+    with (
+        _storm(orders, tmp_path) as process,
+        pytest.raises(KafkaLabError, match="ended with 1: it said nothing"),
+    ):
+        _outcome(process, tmp_path, may_be_missing=False)
 
 
 @pytest.mark.parametrize(

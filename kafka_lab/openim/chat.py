@@ -25,6 +25,7 @@ _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 _FILES = ("chat.html", "chat.css", "chat.js", "phone.js", "connection.js", "inbox.js", "content.js")
 _LARGEST_BYTES = 4096  # of a request
 _MOST = 500  # messages of a page
+_MOST_SEQ = 2**53  # what JavaScript counts to
 _PAGE_CHARACTERS = 4_000_000  # after which it ends, with one message at least
 # Pictures and videos are where a message says; everything else is ours. Only pages of this machine frame it.
 _POLICY = (
@@ -85,7 +86,7 @@ def chat_router(
     @router.get("/chat/messages")
     def messages(
         userID: UserID,  # noqa: N803 - OpenIM's spelling
-        after_seq: int,
+        after_seq: Annotated[int, Query(ge=-_MOST_SEQ, le=_MOST_SEQ)],
         most: Annotated[int, Query(ge=1, le=_MOST)] = _MOST,
         groupID: Annotated[str, Query(max_length=256)] = "",  # noqa: N803
         token: Token = None,

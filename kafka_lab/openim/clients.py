@@ -49,6 +49,9 @@ class Consumer(Protocol):
     def close(self) -> None:
         """Leave the group."""
 
+    def crash(self) -> None:
+        """End as a killed process does: nobody tells the group, which finds out by the session."""
+
 
 class Library(Protocol):
     """Makes the pipeline's clients."""

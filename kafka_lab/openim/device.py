@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from contextlib import ExitStack
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -35,12 +36,13 @@ class Device:
     messages : list of dict
         What was pushed, as it came: OpenIM's msgData with its ``seq``.
     ended : str
-        Why the connection is over; empty while it is open.
+        Why the connection is over; empty while it is open. Who is refused is told so just after it was
+        opened.
 
     Raises
     ------
     ClosedError
-        It was refused, or nobody listens there.
+        Nobody listens there.
     """
 
     def __init__(self, url: str, user: str, token: str) -> None:
@@ -62,13 +64,15 @@ class Device:
         Raises
         ------
         WaitTimeoutError
-            They did not come.
+            They did not come, or the connection ended before.
         """
+        begin = time.monotonic()
         with self._grown:
-            if not self._grown.wait_for(lambda: len(self.messages) >= count, timeout_s):
+            self._grown.wait_for(lambda: len(self.messages) >= count or self.ended, timeout_s)
+            if len(self.messages) < count:
                 raise WaitTimeoutError(
                     f"{count} messages",
-                    waited_s=timeout_s,
+                    waited_s=time.monotonic() - begin,
                     last_seen=self.ended or f"{len(self.messages)} messages",
                 )
             return self.messages[:count]
@@ -92,4 +96,8 @@ class Device:
                     self.messages.append(message)
                     self._grown.notify_all()
         except ConnectionClosed as closed:
-            self.ended = closed.rcvd.reason if closed.rcvd and closed.rcvd.reason else "the connection ended"
+            with self._grown:
+                self.ended = (
+                    closed.rcvd.reason if closed.rcvd and closed.rcvd.reason else "the connection ended"
+                )
+                self._grown.notify_all()

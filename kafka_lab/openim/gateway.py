@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -173,7 +174,10 @@ class _Calls:
             token = next(
                 (value.decode("latin-1") for name, value in scope["headers"] if name == b"token"), None
             )
-            reply = await call(body, token)
+            try:
+                reply = await call(body, token)
+            except asyncio.CancelledError:  # the gateway ends; uvicorn would write to who is still there
+                return
         said = msgspec.json.encode(reply.body)
         headers += [(b"content-type", b"application/json"), (b"content-length", str(len(said)).encode())]
         await send({"type": "http.response.start", "status": reply.http_status, "headers": headers})
@@ -266,7 +270,10 @@ class Gateway:
 
     def kill(self) -> None:
         """Stop as a crash does: what is being asked gets no answer, connections are cut."""
-        self._server.force_exit = True
+        self._server.force_exit = self._server.should_exit = True
+        for connection in list(self._server.server_state.connections):
+            with suppress(RuntimeError):  # its loop has just ended
+                connection.loop.call_soon_threadsafe(connection.transport.abort)
         self._end()
 
     def _end(self) -> None:

@@ -35,12 +35,14 @@ _MOST_RECORDS = 2000  # of a batch
 # ISR, the question who leads waits behind them, and is answered just before there is a new leader. librdkafka
 # asks again with the next of these.
 _METADATA_MS = 300
+_LARGEST_BYTES = 1_048_000  # of a record; brokers take a little more, for what a batch has besides
 _PARTITIONERS = {"sarama": "fnv1a", "murmur2": "murmur2"}
 _SETTINGS = {
     "broker.address.family": "v4",
     "reconnect.backoff.ms": 50,
     "reconnect.backoff.max.ms": 100,
     "retry.backoff.ms": 50,
+    "socket.timeout.ms": 5000,  # for a broker that is there and does nothing
     "topic.metadata.refresh.interval.ms": _METADATA_MS,
 }
 _CONSUMER = {
@@ -277,7 +279,7 @@ class LibrdkafkaConsumer:
         )
         return found
 
-    def commit(self, timeout_ms: int) -> None:  # noqa: ARG002 - librdkafka has its own (socket.timeout.ms)
+    def commit(self, timeout_ms: int) -> None:  # noqa: ARG002 - librdkafka has its own: socket.timeout.ms
         """Commit the offsets after what was polled.
 
         Raises
@@ -293,6 +295,11 @@ class LibrdkafkaConsumer:
         if not self._closed:
             self._closed = True
             self._consumer.close()
+
+    def crash(self) -> None:
+        """End as a killed process does: confluent-kafka leaves no group when a consumer is just forgotten."""
+        self._closed = True
+        del self._consumer
 
 
 class Librdkafka:
@@ -333,6 +340,7 @@ class Librdkafka:
             "enable.idempotence": True,
             "partitioner": self._partitioner,
             "linger.ms": _LINGER_MS if one_by_one else 0,
+            "message.max.bytes": _LARGEST_BYTES,
             "delivery.timeout.ms": self._delivery_timeout_ms,
         }
         producer = confluent_kafka.Producer(settings, logger=_LOG)

@@ -113,13 +113,20 @@ class Publisher:
         DeliveryUnknownError
             Some were, but not all.
         """
+        same = None if message.groupID and not message.recvID else message_value(operation_id, message)
+        records = [
+            (
+                user.encode(),
+                same or message_value(operation_id, msgspec.structs.replace(message, recvID=user)),
+            )
+            for user in inboxes
+        ]
         futures: list[Any] = []
         try:
-            same = None if message.groupID and not message.recvID else message_value(operation_id, message)
-            for user in inboxes:
-                value = same or message_value(operation_id, msgspec.structs.replace(message, recvID=user))
-                _check_size(value, user)
-                futures.append(self._producer.send(MESSAGES_TOPIC, key=user.encode(), value=value))
+            for key, value in records:  # all, before any is sent
+                _check_size(key, value)
+            for key, value in records:
+                futures.append(self._producer.send(MESSAGES_TOPIC, key=key, value=value))
         except KafkaError as error:
             if futures:
                 raise DeliveryUnknownError(f"only some copies were sent: {error!r}") from error
@@ -129,7 +136,7 @@ class Publisher:
         return Pending(futures, self)
 
 
-def _check_size(value: bytes, user: str) -> None:
+def _check_size(key: bytes, value: bytes) -> None:
     """Refuse a record that Kafka would not take, or that would grow too large on its way to the device.
 
     Raises
@@ -137,5 +144,5 @@ def _check_size(value: bytes, user: str) -> None:
     MessageSizeTooLargeError
         It is.
     """
-    if len(value) + 2 * len(user.encode()) > _LARGEST_BYTES:
+    if len(value) + 2 * len(key) > _LARGEST_BYTES:
         raise MessageSizeTooLargeError(f"a record of more than {_LARGEST_BYTES} bytes")

@@ -6,7 +6,6 @@ place of protobuf, so that a learner can read a record.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import msgspec
@@ -101,8 +100,8 @@ def push_value(copy: Copy, message: str) -> bytes:
     message : str
         What :func:`numbered` says of it: the row in the inbox has the same text, which is made once.
     """
-    operation_id, user = json.dumps(copy.operation_id), json.dumps(copy.user)
-    return f'{{"operationID":{operation_id},"msgData":{message},"pushToUserID":{user}}}'.encode()
+    operation_id, user = map(msgspec.json.encode, (copy.operation_id, copy.user))
+    return b'{"operationID":%b,"msgData":%b,"pushToUserID":%b}' % (operation_id, message.encode(), user)
 
 
 def copy_of(record: Any) -> Copy:  # noqa: ANN401 - kafka-python has no types

@@ -55,6 +55,7 @@ GROUPS = {
 _RECOUNT_S = 0.05
 _MOST_PER_S = 200
 _CLOSE_S = 2
+_CLOSED = "OpenIM is closed, or was not started: call lab.openim()"
 _LETTER_BYTES = 400_000  # of a record that is set aside
 
 
@@ -162,6 +163,7 @@ class OpenIM:
         self._workers: dict[str, Worker] = {}
         self._lock = threading.Lock()
         self._http: httpx.Client | None = None
+        self._ended = False
         self._began = len(timeline)
         self.url = ""
 
@@ -203,6 +205,8 @@ class OpenIM:
         ExceptionGroup
             A worker had failed; everything is closed all the same.
         """
+        with self._lock:
+            self._ended = True
         self._http = None
         self._closers.close("OpenIM")
 
@@ -215,12 +219,16 @@ class OpenIM:
         ------
         ConfigurationError
             It runs.
+        ClosedError
+            OpenIM is closed.
         """
-        if self._gateway is not None:
-            raise ConfigurationError("the gateway runs already")
-        gateway = Gateway(self._app, port=int(self.url.rpartition(":")[2] or 0))
-        gateway.start()
-        self.url, self._gateway = gateway.url, gateway
+        with self._lock:
+            self._check_not_ended()
+            if self._gateway is not None:
+                raise ConfigurationError("the gateway runs already")
+            gateway = Gateway(self._app, port=int(self.url.rpartition(":")[2] or 0))
+            gateway.start()
+            self.url, self._gateway = gateway.url, gateway
 
     def kill_gateway(self) -> None:
         """End the gateway as a crash does; who was just asking gets no answer, and cannot know.
@@ -284,10 +292,13 @@ class OpenIM:
         ------
         ConfigurationError
             There is no such group.
+        ClosedError
+            OpenIM is closed.
         """
         if group not in GROUPS:
             raise ConfigurationError(unknown("group of the pipeline", group, GROUPS))
         with self._lock:
+            self._check_not_ended()
             number = sum(name.rpartition("-")[0] == group for name in self._workers) + 1
             name = f"{group}-{number}"
             worker = Worker(
@@ -299,7 +310,7 @@ class OpenIM:
                 commit=self.options.commit,
             )
             self._workers[name] = worker
-        worker.start()
+            worker.start()
         return name
 
     def stop_worker(self, name: str) -> None:
@@ -314,6 +325,8 @@ class OpenIM:
 
     def kill_worker(self, name: str) -> None:
         """End a worker as a crash would: what it has in memory is gone; Kafka delivers it again, or does not.
+
+        Nobody tells the group: another worker gets its partitions when its session has ended, after 6 s.
 
         Raises
         ------
@@ -390,12 +403,23 @@ class OpenIM:
         Raises
         ------
         ClosedError
-            OpenIM does not run.
+            OpenIM does not run, or its gateway was killed.
         """
         self._check_running()
         device = Device(self.url, user, self._tokens.issue(user))
         self._closers.add(device.close)
         return device
+
+    def _check_not_ended(self) -> None:
+        """Refuse to start what nobody would end.
+
+        Raises
+        ------
+        ClosedError
+            OpenIM is closed.
+        """
+        if self._ended:
+            raise ClosedError(_CLOSED)
 
     def _check_running(self) -> httpx.Client:
         """Return what asks the gateway.
@@ -406,7 +430,7 @@ class OpenIM:
             OpenIM does not run.
         """
         if self._http is None:
-            raise ClosedError("OpenIM is closed, or was not started: call lab.openim()")
+            raise ClosedError(_CLOSED)
         return self._http
 
     @property

@@ -38,13 +38,14 @@ class History:
         self._producer = producer
         self._timeline = timeline
         self._wait_s = wait_s
+        self._told: set[tuple[str, int, int]] = set()  # records that are stored, and not handed on yet
 
     def __call__(self, copies: Sequence[Copy]) -> None:
         """Store a batch; whatever is handed on twice is recognised there."""
         kept = [copy for copy in copies if copy.message.stored]
         stored = self._inbox.store(kept)
         messages = {id(copy): done.message for copy, done in zip(kept, stored, strict=True)}
-        self._timeline.extend(
+        self._timeline.extend(  # once, however often the batch is tried again
             NotificationStored(
                 copy.message.clientMsgID,
                 user=copy.user,
@@ -55,7 +56,9 @@ class History:
                 redelivered=done.redelivered,
             )
             for copy, done in zip(kept, stored, strict=True)
+            if _record(copy) not in self._told
         )
+        self._told.update(map(_record, kept))
         to_history, to_push = [], []
         for copy in copies:
             message = messages.get(id(copy)) or numbered(copy, 0)
@@ -70,6 +73,11 @@ class History:
         ]
         for future in futures:
             future.get(self._wait_s)
+        self._told.difference_update(map(_record, kept))
+
+
+def _record(copy: Copy) -> tuple[str, int, int]:
+    return copy.topic, copy.partition, copy.offset
 
 
 class Push:
@@ -114,7 +122,7 @@ class Push:
 
     def _push(self, key: tuple[str, str], copy: Copy) -> None:
         user, message = key[0], copy.message
-        record = (copy.topic, copy.partition, copy.offset)
+        record = _record(copy)
         if self._hub.push(user, message.to_json()):
             self._not_noted[key] = None, NotificationPushed(key[1], user, "online", *record)
         elif user != message.sendID and message.option("offlinePush"):

@@ -32,9 +32,8 @@ USERS = "storm-"
 #: What it prints when everybody is online and warm, and the first request is due.
 BEGINS = "sending"
 
-_MOST_WAITING = (
-    1000  # requests without an answer; beyond it the next ones wait, and are counted from when due
-)
+# Requests without an answer; beyond it the next ones wait, and are counted from when they were due.
+_MOST_WAITING = 1000
 _OPENING = 50  # WebSockets at a time
 _PATIENCE_S = 20.0
 _SOON_S = 5.0  # for answers when it is told to end
@@ -123,6 +122,11 @@ class _Storm:
         self.stop = asyncio.Event()
         self.outcome = Outcome()
 
+    def end(self) -> None:
+        """Let it end early, also while it waits for an answer."""
+        self.stop.set()
+        self._waiting.release()
+
     async def run(self) -> None:
         """Go online, warm up, ask at the rate, wait for what is under way, and go offline."""
         opening = asyncio.Semaphore(_OPENING)
@@ -203,7 +207,7 @@ async def _end_with_the_starter(storm: _Storm) -> None:
     starter = os.getppid()
     while os.getppid() == starter:
         await asyncio.sleep(1)
-    storm.stop.set()
+    storm.end()
 
 
 async def _main(orders: Orders) -> Outcome:
@@ -212,7 +216,7 @@ async def _main(orders: Orders) -> Outcome:
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False) as session:
         storm = _Storm(orders, session)
         for name in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(name, storm.stop.set)
+            asyncio.get_running_loop().add_signal_handler(name, storm.end)
         guard = asyncio.ensure_future(_end_with_the_starter(storm))
         await storm.run()
         guard.cancel()

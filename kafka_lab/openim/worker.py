@@ -120,7 +120,11 @@ class Worker:
             raise error
 
     def kill(self) -> None:
-        """End it as a crash would: what it has in memory is gone, nothing more is stored or committed."""
+        """End it as a crash would: what it has in memory is gone, nothing more is stored or committed.
+
+        A batch that is just being stored is stored whole. Nobody tells the group: its partitions are read on
+        by others when ``session.timeout.ms`` has passed (6 s here).
+        """
         self._killed = True
         self.ask_to_end()
         self.wait()
@@ -135,7 +139,10 @@ class Worker:
             self._error = error
             self._timeline.append(WorkerFailed(self.name, type(error).__name__))
         finally:
-            self._consumer.close()
+            if self._killed:
+                self._consumer.crash()
+            else:
+                self._consumer.close()
             self._timeline.append(WorkerStopped(self.name, killed=self._killed))
 
     def _work_once(self) -> None:
@@ -156,7 +163,8 @@ class Worker:
             for _ in range(_COMMITS):  # the first tries can come while the group still moves
                 if self._commit() or self._closing.wait(_AGAIN_S):
                     break
-        if not self._store([copy for record in records if (copy := self._read(record))]):
+        copies = self._read(records)
+        if copies is None or not self._store(copies):
             self._stored_s = None  # a commit now would be of these records too
             return
         if not self._commits_first and self._stored_s is None:
@@ -200,18 +208,28 @@ class Worker:
         self._timeline.append(RecordRejected(copy.topic, copy.partition, copy.offset, type(error).__name__))
         return True
 
-    def _read(self, record: Any) -> Copy | None:  # noqa: ANN401 - kafka-python has no types
-        """Return a record's copy, or None if it is not one of ours and was set aside."""
-        try:
-            return copy_of(record)
-        except StrangeRecordError as error:
-            while not self._killed:
-                try:
-                    self._set_aside(record, str(error))
-                    break
-                except KafkaError:  # no broker just now: the offset is not committed before it is kept
-                    self._killed = self._closing.wait(_AGAIN_S)
+    def _read(self, records: Sequence[Any]) -> list[Copy] | None:
+        """Return the records' copies, without what is not ours; None if the worker ends meanwhile."""
+        copies = []
+        for record in records:
+            try:
+                copies.append(copy_of(record))
+            except StrangeRecordError as error:
+                if not self._keep_aside(record, str(error)):
+                    return None
+        return copies
+
+    def _keep_aside(self, record: Any, reason: str) -> bool:  # noqa: ANN401 - kafka-python has no types
+        """Set a record aside, trying until it is kept; return False if the worker ends meanwhile."""
+        while not self._killed:
+            try:
+                self._set_aside(record, reason)
+            except KafkaError:  # no broker just now: the offset is not committed before it is kept
+                if self._closing.wait(_AGAIN_S):
+                    return False
+                continue
             self._timeline.append(
-                RecordRejected(record.topic, record.partition, record.offset, str(error).partition(":")[0])
+                RecordRejected(record.topic, record.partition, record.offset, reason.partition(":")[0])
             )
-            return None
+            return True
+        return False

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from kafka_lab import Lab
+from kafka_lab.events import RecordRead, WorkerStopped
 from kafka_lab.openim.management import Management, Reply
 from kafka_lab.openim.message import MsgData, example_request
+from kafka_lab.openim.service import OpenIM
 from kafka_lab.openim.tokens import Tokens
 from kafka_lab.timeline import Timeline
 
@@ -83,3 +86,14 @@ def content(**changes: Any) -> dict[str, Any]:
     """The example's content with changes; None takes a field out."""
     whole = example_request()["content"] | changes
     return {name: value for name, value in whole.items() if value is not None}
+
+
+def unread_after_a_kill_s(lab: Lab, openim: OpenIM, worker: str) -> float:
+    """Kill a worker, start another, and return how long nobody of their group read, in seconds."""
+    begin, group = len(lab.timeline), worker.rpartition("-")[0]
+    openim.kill_worker(worker)
+    killed = lab.timeline.wait_for(WorkerStopped, worker=worker, since=begin, timeout_s=30)
+    other = openim.start_worker(group)
+    openim.send("anybody", "who reads this?")
+    read = lab.timeline.wait_for(RecordRead, reader=other, since=begin, timeout_s=30)
+    return read.at_s - killed.at_s

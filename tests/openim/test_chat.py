@@ -138,6 +138,52 @@ def messages(phone: Locator) -> Locator:
     return phone.locator(".messages .text")
 
 
+@pytest.mark.browser
+def test_what_cannot_be_shown_is_said(client: httpx.Client, page: Page) -> None:
+    address = f"{client.base_url}/chat/#secret=the%20secret"
+    page.goto(f"{address}&user=" + "&user=".join(f"u{number}" for number in range(7)))
+    problem = page.get_by_role("alert")
+    expect(problem).to_have_text("6 phones are shown, and more do not fit: put one away for that of u6.")
+    page.get_by_label("Show the phone of").fill("u3")
+    page.get_by_role("button", name="Add").click()
+    expect(problem).to_have_text("The phone of u3 is shown already.")
+    page.get_by_label("Put the phone of u0 away").click()
+    page.get_by_label("Show the phone of").fill("u6")
+    page.get_by_role("button", name="Add").click()
+    expect(phone(page, "u6")).to_be_visible()
+    expect(problem).to_be_hidden()
+
+
+@pytest.mark.browser
+def test_who_opens_an_old_address_is_told_so_and_does_not_ask_on(client: httpx.Client, page: Page) -> None:
+    logins: list[str] = []
+    page.on("request", lambda asked: logins.append(asked.url) if "user_token" in asked.url else None)
+    page.clock.install()
+    page.goto(f"{client.base_url}/chat/#secret=of-another-lab&user=ada")
+    expect(phone(page, "ada").get_by_role("status")).to_contain_text("refused: open the address")
+    page.clock.fast_forward("05:00")
+    page.get_by_label("Show the phone of").fill("ben")
+    page.get_by_role("button", name="Add").click()
+    expect(phone(page, "ben").get_by_role("status")).to_contain_text("refused: open the address")
+    assert len(logins) == 2
+
+
+@pytest.mark.jvm
+@pytest.mark.browser
+def test_what_was_read_on_a_bad_line_is_told_when_it_is_better(openim: OpenIM, page: Page) -> None:
+    openim.send("bad-line", "hello")
+    page.goto(str(openim.phones("bad-line")))
+    page.route("**/chat/read", lambda route: route.abort())
+    with page.expect_event("requestfailed", lambda asked: asked.url.endswith("/chat/read")):
+        phone(page, "bad-line").get_by_role("button", name="Office, 1 unread").click()
+    assert openim.inbox.read_marks("bad-line") == {}
+    page.unroute("**/chat/read")
+    page.context.set_offline(True)
+    with page.expect_response("**/chat/read"):
+        page.context.set_offline(False)
+    assert list(openim.inbox.read_marks("bad-line").values()) == [1]
+
+
 @pytest.mark.jvm
 @pytest.mark.browser
 def test_two_phones_through_a_kill_a_reload_and_a_tunnel(lab: Lab, openim: OpenIM, page: Page) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import socket
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
+from types import SimpleNamespace
+from typing import cast
 
 import httpx
 import pytest
@@ -14,11 +19,11 @@ from playwright.sync_api import Browser
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from kafka_lab.errors import ClosedError
+from kafka_lab.errors import ClosedError, WaitTimeoutError
 from kafka_lab.openim.device import Device
 from kafka_lab.openim.gateway import LARGEST_BODY_BYTES, Gateway, make_app
 from kafka_lab.openim.hub import Hub
-from kafka_lab.openim.management import Management
+from kafka_lab.openim.management import Management, Reply
 from kafka_lab.openim.message import BATCH_PATH, PATH, MsgData
 from kafka_lab.openim.tokens import Tokens
 
@@ -160,7 +165,9 @@ def test_a_slow_reader_is_sent_away(url: str, hub: Hub, tokens: Tokens) -> None:
 def test_a_user_has_only_so_many_devices(url: str, hub: Hub, tokens: Tokens) -> None:
     devices = [Device(url, "ada", tokens.issue("ada")) for _ in range(9)]
     until(lambda: any(device.ended for device in devices))
-    assert [device.ended for device in devices].count("too many connections") == 1
+    (refused,) = [device for device in devices if device.ended == "too many connections"]
+    with pytest.raises(WaitTimeoutError, match="too many connections"):  # at once, not after half a minute
+        refused.wait_for(1, timeout_s=1000)
     for device in devices:
         device.close()
     until(lambda: hub.online == {})
@@ -198,6 +205,30 @@ def test_connections_that_ask_nothing_do_not_use_up_the_files(
             assert held[3].recv(1) == b""
         held[0].close()
         until(lambda: httpx.get(url + "/openapi.json").is_success)
+
+
+def test_a_killed_gateway_says_nothing_more(
+    hub: Hub, tokens: Tokens, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked = threading.Event()
+
+    async def never_acknowledged(_: bytes, __: str | None) -> Reply:
+        asked.set()
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+    management = SimpleNamespace(send_msg=never_acknowledged, batch_send_msg=None)
+    gateway = Gateway(make_app(cast(Management, management), hub, tokens))
+    gateway.start()
+    with Device(gateway.url, "ada", tokens.issue("ada")) as device, ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(httpx.post, gateway.url + PATH, json=request(), timeout=30)
+        assert asked.wait(10)
+        gateway.kill()
+        with pytest.raises(httpx.TransportError):
+            answer.result()
+        until(lambda: device.ended)
+        assert device.ended == "the connection ended"
+    assert capfd.readouterr().err == ""
 
 
 def test_where_nobody_listens(tokens: Tokens) -> None:

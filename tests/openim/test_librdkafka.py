@@ -26,6 +26,7 @@ from kafka_lab.openim.service import OpenIM
 from kafka_lab.timeline import Timeline
 
 from ..waiting import until
+from .conftest import unread_after_a_kill_s
 
 
 @pytest.fixture
@@ -150,3 +151,10 @@ def test_a_poisoned_record_and_a_killed_worker(openim: OpenIM, lab: Lab) -> None
     openim.send("rd-ben", "while nobody stores")
     openim.start_worker("mongo")
     assert openim.account(wait_s=60).clean
+
+
+@pytest.mark.jvm
+def test_a_killed_worker_tells_nobody(openim: OpenIM, lab: Lab) -> None:
+    assert (
+        unread_after_a_kill_s(lab, openim, "mysql-1") > 2
+    )  # its session must end first: 6 s, less a heartbeat

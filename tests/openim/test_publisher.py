@@ -119,6 +119,13 @@ def test_a_record_that_would_be_too_large_later_is_refused_at_once() -> None:
         )
 
 
+def test_no_copy_is_sent_if_one_is_too_large() -> None:
+    producer = Producer(acknowledgement(), acknowledgement())
+    with pytest.raises(InvalidNotificationError):
+        Publisher(producer, wait_s=1).begin("op", message(), ("ada", "u" * 500_000))
+    assert producer.sent == []
+
+
 @pytest.fixture
 def no_garbage_collection() -> Iterator[None]:
     gc.disable()

@@ -31,7 +31,7 @@ from kafka_lab.openim.service import OpenIM, Receipt
 from kafka_lab.threads import Threads
 
 from ..waiting import until
-from .conftest import request
+from .conftest import request, unread_after_a_kill_s
 
 pytestmark = pytest.mark.jvm
 
@@ -250,6 +250,12 @@ def test_a_killed_worker_loses_nothing(lab: Lab, openim: OpenIM) -> None:
         openim.start_worker("readers")
 
 
+def test_a_killed_worker_tells_nobody(lab: Lab, openim: OpenIM) -> None:
+    assert (
+        unread_after_a_kill_s(lab, openim, "mysql-1") > 2
+    )  # its session must end first: 6 s, less a heartbeat
+
+
 def stall_reasons(lab: Lab, worker: str) -> str:
     """Return why a worker stalled."""
     stalls = (event for event in lab.timeline if isinstance(event, WorkerStalled))
@@ -314,6 +320,10 @@ def test_after_the_lab_it_is_closed(own_lab: Lab) -> None:
     own_lab.close()
     with pytest.raises(ClosedError):
         openim.send("ada", "too late")
+    with pytest.raises(ClosedError):
+        openim.start_worker("mongo")
+    with pytest.raises(ClosedError):
+        openim.start_gateway()
 
 
 def test_an_office_notifies_until_it_is_closed(lab: Lab, openim: OpenIM) -> None:

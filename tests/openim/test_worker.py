@@ -47,7 +47,7 @@ class Consumer:
         self.then = then
         self.polled = self.committed = 0  # records
         self.commits = 0
-        self.closed = False
+        self.closed = self.crashed = False
 
     def poll(self, timeout_ms: int) -> dict[TopicPartition, list[Record]]:
         if self.batches:
@@ -65,6 +65,9 @@ class Consumer:
 
     def close(self) -> None:
         self.closed = True
+
+    def crash(self) -> None:
+        self.crashed = True
 
 
 class Store:
@@ -170,7 +173,26 @@ def test_a_killed_worker_commits_nothing_that_is_not_stored() -> None:
     work.worker.kill()
     assert consumer.commits == 0
     assert store.batches == []
+    assert (consumer.crashed, consumer.closed) == (True, False)
     assert work.timeline.find(WorkerStopped, killed=True)
+
+
+def test_what_cannot_be_set_aside_comes_again() -> None:
+    asked = threading.Event()
+
+    def no_broker(*_: object) -> None:
+        asked.set()
+        raise KafkaTimeoutError
+
+    consumer = Consumer([record(message()), Record("ws2ms_chat", 0, 1, b"ada", b"not JSON")])
+    store, timeline = Store(), Timeline()
+    worker = Worker("mongo-1", consumer, store, timeline, set_aside=no_broker)
+    worker.start()
+    assert asked.wait(10)
+    worker.close()
+    assert (consumer.commits, store.batches) == (0, [])
+    assert timeline.find(RecordRejected) is None
+    assert timeline.find(WorkerStopped, killed=False)
 
 
 def test_committing_before_storing_loses_what_a_killed_worker_had() -> None:

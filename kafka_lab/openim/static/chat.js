@@ -16,8 +16,22 @@ function remember() {
   history.replaceState(null, "", `#${kept}`);
 }
 
+function complain(text) {
+  problem.textContent = text;
+  problem.hidden = !text;
+}
+
 function add(user) {
-  if (!user || shown.has(user) || shown.size >= MOST_PHONES) {
+  complain("");
+  if (!user) {
+    return;
+  }
+  if (shown.has(user)) {
+    complain(`The phone of ${user} is shown already.`);
+    return;
+  }
+  if (shown.size >= MOST_PHONES) {
+    complain(`${MOST_PHONES} phones are shown, and more do not fit: put one away for that of ${user}.`);
     return;
   }
   const phone = new Phone(user, secret, () => {
@@ -41,6 +55,5 @@ document.addEventListener("visibilitychange", () => {
 if (secret) {
   values.getAll("user").forEach(add);
 } else {
-  problem.textContent = "This address lacks its secret: open the one that lab.openim().web_url gives.";
-  problem.hidden = false;
+  complain("This address lacks its secret: open the one that lab.openim().web_url gives.");
 }

@@ -8,6 +8,8 @@ const PATIENCE_MS = 10000;
 const PAGE = 100;
 const SHOWN = 300;
 
+class Refused extends Error {}
+
 export class Connection {
   constructor(user, secret, inbox, changed) {
     this.user = user;
@@ -22,9 +24,14 @@ export class Connection {
     this.pulling = null;
     this.again = false; // a gap was seen while messages were pulled
     this.begun = new Set(); // inboxes of which something was pulled: the user's own, "", and super groups'
+    this.untold = new Set(); // conversations that were read, and the gateway does not know it yet
     this.retry = 0;
     this.steady = 0;
-    this.check = setInterval(() => this.pull().catch(() => this.lost()), CHECK_MS); // a line can be dead unseen
+    this.check = setInterval(() => { // a line can be dead unseen
+      if (this.socket) {
+        this.pull().catch(() => this.lost());
+      }
+    }, CHECK_MS);
     this.nowOnline = () => this.open();
     this.nowOffline = () => this.lost();
     addEventListener("online", this.nowOnline);
@@ -46,8 +53,12 @@ export class Connection {
       if (!this.closed) {
         this.connect();
       }
-    } catch {
+    } catch (error) {
       this.lost();
+      if (error instanceof Refused) { // asking again would not help
+        clearTimeout(this.retry);
+        this.changed("refused");
+      }
     } finally {
       this.opening = false;
     }
@@ -67,6 +78,7 @@ export class Connection {
         () => this.socket === socket && this.changed("online"),
         () => this.socket === socket && this.lost(),
       );
+      this.tellRead();
     };
     socket.onmessage = (event) => this.take(JSON.parse(event.data));
     socket.onclose = (event) => {
@@ -154,7 +166,7 @@ export class Connection {
     const answer = await this.fetched("/auth/user_token", { method: "POST", body: JSON.stringify(body) });
     const said = await answer.json();
     if (said.errCode) {
-      throw new Error(said.errMsg);
+      throw new Refused(said.errMsg);
     }
     this.token = said.data.token;
   }
@@ -177,8 +189,18 @@ export class Connection {
 
   read(conversationID, seq) {
     this.inbox.read(conversationID, seq);
-    const body = JSON.stringify({ userID: this.user, conversationID });
-    this.fetched("/chat/read", { method: "POST", headers: { token: this.token }, body }).catch(() => {});
+    this.untold.add(conversationID);
+    this.tellRead();
+  }
+
+  // What cannot be told now is told when the line is back.
+  tellRead() {
+    for (const conversationID of this.untold) {
+      const body = JSON.stringify({ userID: this.user, conversationID });
+      this.fetched("/chat/read", { method: "POST", headers: { token: this.token }, body })
+        .then((response) => response.ok && this.untold.delete(conversationID))
+        .catch(() => {});
+    }
   }
 
   close() {
