@@ -22,7 +22,7 @@ from rich.table import Table as RichTable
 
 from kafka_lab import judging, loading, machine, running, watching
 from kafka_lab.cluster.config import HOST, PROFILES
-from kafka_lab.errors import KafkaLabError
+from kafka_lab.errors import ConfigurationError, KafkaLabError
 from kafka_lab.showing import visible
 from kafka_lab.table import Table
 
@@ -98,7 +98,11 @@ def demo(
         bool, typer.Option("--keep", help="Leave the lab running at the end, until Ctrl-C.")
     ] = False,
     record: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the timeline to FILE, as JSON lines.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the timeline to FILE, as JSON lines; with --stage by default kafka-lab-stage.jsonl.",
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the result as JSON and nothing else.")
@@ -113,6 +117,8 @@ def demo(
     Starts ZooKeeper and real Kafka brokers on this machine and stops them at the end. The first run
     downloads Kafka (about 50 MB). With --stage it is played on a full screen, and ends in a recording.
     """  # noqa: DOC501 - this text is the command's help
+    if stage and (keep or as_json):
+        raise ConfigurationError("--keep and --json are not for --stage, which is for people to watch")
     if stage:
         _play(brokers, profile, record or Path("kafka-lab-stage.jsonl"), seed)
     from kafka_lab.demo import Demonstration, times

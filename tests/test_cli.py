@@ -23,16 +23,24 @@ def test_one_broker_is_too_few_to_kill_one() -> None:
     assert "greater than or equal to 2" in " ".join(result.output.split())
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--profile", "fsat"], "'fsat'; choose one of: lab, fast, kafka-defaults, fragile"),
+        (["--stage", "--keep"], "--keep and --json are not for --stage"),
+        (["--stage", "--json"], "--keep and --json are not for --stage"),
+    ],
+)
 def test_an_error_is_explained_in_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], options: list[str], said: str
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["kafka-lab", "demo", "--profile", "fsat"])
+    monkeypatch.setattr("sys.argv", ["kafka-lab", "demo", *options])
     monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
     with pytest.raises(SystemExit) as caught:
         cli.main()
     assert caught.value.code == 1
     error = capsys.readouterr().err
-    assert "'fsat'; choose one of: lab, fast, kafka-defaults, fragile" in error
+    assert said in error
     assert "Traceback" not in error
 
 

@@ -24,6 +24,10 @@ __all__ = ["REPLICA_CLAIMS"]
 
 _WAIT_S = 30.0
 _KRAFT = "Kafka 4.0 (KRaft alone, KIP-833)"
+_LARGE_IDS = (
+    "the lab sets broker.id.generation.enable to false: as shipped, ids above reserved.broker.max.id, 1000, "
+    "are Kafka's own to give"
+)
 _FIRST_WITH_FOLLOWERS = 11  # the version of Fetch
 
 
@@ -175,12 +179,14 @@ def _slow_acknowledgement(lab: Subject, topic: str) -> float:
 def broker_ids(lab: Subject) -> Iterator[Check | Scene]:
     """Add a broker with a large id, and try to register one that is taken."""
     name = lab.add_broker(4711)
+    client = zookeeper_of(lab)
     try:
         registered = f"{name} registered; brokers: {', '.join(lab.state.brokers)}"
+        if client is not None:
+            registered += f" ({_LARGE_IDS})"
         yield Check("any number that is not negative", registered, name in lab.state.brokers)
     finally:
         lab.remove_broker(name)
-    client = zookeeper_of(lab)
     taken = f"/brokers/ids/{lab.brokers[0].rpartition('-')[2]}"
     if client is None:
         return  # KRaft's controllers tell brokers apart by their incarnations; nobody else can ask for an id
