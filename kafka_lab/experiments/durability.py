@@ -15,7 +15,7 @@ from typing import Any
 from kafka.errors import KafkaError
 
 from kafka_lab.clients import LabProducer
-from kafka_lab.errors import ConfigurationError, unknown
+from kafka_lab.errors import ConfigurationError, FaultError, unknown
 from kafka_lab.events import LeaderChanged
 from kafka_lab.experiments.report import Report, side_by_side
 from kafka_lab.experiments.subject import Subject, new_topic_name
@@ -158,7 +158,7 @@ def _frozen_followers(trial: _Trial) -> None:
     if trial.acks == "1":
         trial.wait_for_answers()
     begin = len(lab.timeline)
-    lab.kill(trial.leader, skip_wait=True)
+    _kill(lab, trial.leader)
     for follower in trial.followers:
         lab.resume(follower)
     _wait_for_leader(trial, begin)
@@ -171,6 +171,7 @@ def _frozen_leader(trial: _Trial) -> None:
     lab.pause(trial.leader)
     trial.send_all()
     _wait_for_leader(trial, begin)
+    _wait_until_followed(trial)
     lab.resume(trial.leader)
 
 
@@ -191,11 +192,11 @@ def _unclean_election(trial: _Trial) -> None:
     """Kill the last in-sync replica, and let one lead that missed the messages."""
     lab = trial.lab
     for follower in trial.followers:
-        lab.kill(follower, skip_wait=True)
+        _kill(lab, follower)
         _wait_until_out_of_sync(trial, follower)
     trial.send_all()
     trial.wait_for_answers()
-    lab.kill(trial.leader, skip_wait=True)
+    _kill(lab, trial.leader)
     lab.restart(trial.followers[0])
     lab.timeline.wait_until(
         lambda: lab.leader_of(trial.topic, 0) is None or None, timeout_s=_WAIT_S, expected="no leader"
@@ -271,7 +272,7 @@ def durability(
     ConfigurationError
         An argument is not valid, or there are too few brokers.
     FaultError
-        The recipe needs links, and the lab has none.
+        The recipe needs links, and the lab has none; or it cannot be done in KRaft.
     WaitTimeoutError
         The cluster did not come back.
     """
@@ -288,6 +289,7 @@ def durability(
         )
     if len(lab.brokers) < 3:
         raise ConfigurationError(f"there are {len(lab.brokers)} brokers; the recipes need three")
+    _check_mode(lab, recipe)
     lab.heal_all()
     topic = _new_topic(lab, min_insync_replicas)
     producer = lab.producer(
@@ -314,11 +316,57 @@ def durability(
     return DurabilityReport(recipe, acks, idempotent, min_insync_replicas, topic, found)
 
 
+def _check_mode(lab: Subject, recipe: str) -> None:
+    """Refuse what a cluster in KRaft cannot show.
+
+    Raises
+    ------
+    FaultError
+        It cannot.
+    """
+    if not _in_kraft(lab):
+        return
+    if recipe == "isolated leader":
+        raise FaultError(
+            f"{recipe}: in KRaft a broker's link to a controller cannot be cut; Lab(links=True) has ZooKeeper"
+        )
+    if recipe == "unclean election" and "controller" not in {node.role for node in lab.state.nodes.values()}:
+        raise FaultError(
+            f"{recipe}: its dead followers would be the majority of the controllers; "
+            "Lab(mode='kraft', controllers=3) gives these nodes of their own"
+        )
+
+
 def _new_topic(lab: Subject, min_insync_replicas: int) -> str:
     topic = new_topic_name(lab, "durability")
     config = {"min.insync.replicas": str(min_insync_replicas), "unclean.leader.election.enable": "false"}
     lab.create_topic(topic, replication_factor=3, config=config)
     return topic
+
+
+def _wait_until_followed(trial: _Trial) -> None:
+    """Return when those that followed the old leader tell of the new one.
+
+    Until then they still take what the old one has for them: the controller writes down whom it elected
+    before it tells the brokers.
+    """
+    lab = trial.lab
+
+    def followed() -> bool | None:
+        told = lab.state.topics[trial.topic][0].told
+        leaders = {told[name].leader if name in told else None for name in trial.followers}
+        return None if leaders & {None, trial.leader} else True
+
+    lab.timeline.wait_until(followed, timeout_s=_WAIT_S, expected=f"another leader than {trial.leader}")
+
+
+def _kill(lab: Subject, node: str) -> None:
+    """Kill a broker; where it has a session, that is ended by hand, and nobody waits for it."""
+    lab.kill(node, skip_wait=not _in_kraft(lab))
+
+
+def _in_kraft(lab: Subject) -> bool:
+    return lab.state.controller_epoch >= 0
 
 
 def _wait_for_leader(trial: _Trial, begin: int) -> None:

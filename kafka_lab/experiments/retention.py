@@ -20,10 +20,10 @@ from kafka_lab.waiting import wait_until
 
 __all__ = ["POLICIES", "OnDisk", "RetentionReport", "retention"]
 
-#: Topic settings that let each policy be seen within seconds; segments of some 2 KB each.
+#: Topic settings that let each policy be seen within seconds.
 POLICIES: dict[str, dict[str, str]] = {
     "time": {"retention.ms": "1500"},
-    "size": {"retention.bytes": "5000"},
+    "size": {"retention.bytes": "2500000"},
     "compaction": {
         "cleanup.policy": "compact",
         "min.cleanable.dirty.ratio": "0.01",
@@ -31,11 +31,12 @@ POLICIES: dict[str, dict[str, str]] = {
     },
     "delete records": {},
 }
-_SEGMENT = {"segment.bytes": "2000", "index.interval.bytes": "200", "file.delete.delay.ms": "100"}
+# Segments as small as Kafka takes them from 4.0 on (KIP-1030), for some twenty messages each.
+_SEGMENT = {"segment.bytes": "1048576", "index.interval.bytes": "100000", "file.delete.delay.ms": "100"}
 _MESSAGES, _FURTHER = 60, 40
 _KEYS = ("anna", "ben", "cleo")
 _DELETED_BEFORE = 30
-_PAYLOAD = 100  # bytes
+_PAYLOAD = 50_000  # bytes
 _WAIT_S = 45.0
 
 

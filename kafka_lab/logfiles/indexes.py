@@ -97,7 +97,7 @@ def _entries(
 
 
 def read_checkpoint(path: Path) -> list[tuple[str, ...]]:
-    """Return the lines of a checkpoint file, split into words.
+    """Return the lines of a checkpoint file, split into words; none of an empty one, as a new broker has it.
 
     ``leader-epoch-checkpoint`` of a partition has pairs of an epoch and its first offset;
     ``replication-offset-checkpoint`` of a broker has the high watermark of each partition: topic, number,
@@ -109,7 +109,10 @@ def read_checkpoint(path: Path) -> list[tuple[str, ...]]:
         It cannot be read, or has not as many lines as it says.
     """
     try:
-        version, count, *lines = path.read_text("utf-8").splitlines()
+        content = path.read_text("utf-8")
+        if not content:
+            return []
+        version, count, *lines = content.splitlines()
         rows = [tuple(line.split()) for line in lines]
         whole = version == "0" and int(count) == len(rows)
     except OSError as error:

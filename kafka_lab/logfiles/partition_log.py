@@ -110,8 +110,9 @@ class PartitionLog:
             The file cannot be read.
         """
         path = self.folder / "leader-epoch-checkpoint"
+        rows = read_checkpoint(path)
         try:
-            return [(int(epoch), int(offset)) for epoch, offset in read_checkpoint(path)]
+            return [(int(epoch), int(offset)) for epoch, offset in rows]
         except ValueError as error:
             raise LogFileError(f"has a line that is none: {error}", path=path, position=0) from error
 
@@ -129,8 +130,9 @@ class PartitionLog:
         path = self.folder.parent / "replication-offset-checkpoint"
         if not path.exists():
             return None
+        rows = read_checkpoint(path)
         try:
-            noted = {(topic, int(number)): int(offset) for topic, number, offset in read_checkpoint(path)}
+            noted = {(topic, int(number)): int(offset) for topic, number, offset in rows}
         except ValueError as error:
             raise LogFileError(f"has a line that is none: {error}", path=path, position=0) from error
         return noted.get((self.topic, self.partition))

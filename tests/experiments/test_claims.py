@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from kafka_lab import Lab
-from kafka_lab.errors import ConfigurationError
+from kafka_lab.errors import ConfigurationError, FaultError
 from kafka_lab.experiments import claims, durability, semantics
 from kafka_lab.experiments.claims import CLAIMS, Check, Claim, Finding, judge, logs, readers, summary
 from kafka_lab.experiments.claims.report import report_html
@@ -136,10 +136,21 @@ def test_a_safer_producer_and_a_safer_reader_change_the_verdict(
 
 
 @pytest.mark.jvm
-def test_without_zookeeper_what_is_said_of_it_is_outdated() -> None:
+def test_without_zookeeper_verdicts_are_others_and_what_cannot_be_tried_is_said() -> None:
     with Lab(brokers=3, mode="kraft") as lab:
-        verdicts = {name: lab.claim(name).verdict for name in ("K12", "K13", "K17", "K25")}
-    assert verdicts == {"K12": "false", "K13": "outdated", "K17": "true", "K25": "outdated"}
+        expected = {
+            "K7": "true",
+            "K12": "false",
+            "K13": "outdated",
+            "K17": "true",
+            "K18": "depends",
+            "K25": "outdated",
+        }
+        assert {name: lab.claim(name).verdict for name in expected} == expected
+        with pytest.raises(FaultError, match="link to a controller cannot be cut"):
+            durability(lab, "isolated leader")
+        with pytest.raises(FaultError, match="majority of the controllers"):
+            durability(lab, "unclean election")
 
 
 @pytest.mark.jvm

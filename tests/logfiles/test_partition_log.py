@@ -83,12 +83,18 @@ def test_the_indexes_end_where_zeros_begin(tmp_path: Path) -> None:
         read_index(folder / "strange.index")
 
 
-@pytest.mark.parametrize("content", ["", "0\n", "1\n0\n", "0\n2\na 1 2\n", "0\nmany\n"])
+@pytest.mark.parametrize("content", ["0\n", "1\n0\n", "0\n2\na 1 2\n", "0\nmany\n"])
 def test_a_checkpoint_that_is_none(tmp_path: Path, content: str) -> None:
     path = tmp_path / "leader-epoch-checkpoint"
     path.write_text(content)
     with pytest.raises(LogFileError):
         read_checkpoint(path)
+
+
+def test_a_new_brokers_checkpoint_is_empty(tmp_path: Path) -> None:
+    folder = folder_of_two(tmp_path)
+    (tmp_path / "replication-offset-checkpoint").touch()
+    assert PartitionLog(folder).high_watermark is None
 
 
 def test_a_damaged_segment_says_what_was_readable(tmp_path: Path) -> None:
