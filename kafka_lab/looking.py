@@ -254,7 +254,7 @@ class Looking(ABC):
         """
         from kafka_lab.views import zookeeper_view
 
-        if self.state.controller_epoch >= 0:
+        if self.state.in_kraft:
             raise ConfigurationError("a cluster in KRaft mode has no ZooKeeper; lab.quorum() shows who leads")
         return zookeeper_view(self.timeline, self._state)
 

@@ -226,6 +226,11 @@ class ClusterState:
         """The names of the brokers, in the order of their ids."""
         return tuple(sorted((n for n, node in self.nodes.items() if node.role == "broker"), key=node_id))
 
+    @property
+    def in_kraft(self) -> bool:
+        """True without ZooKeeper: only KRaft's quorum has an epoch here."""
+        return self.controller_epoch >= 0
+
 
 def node_id(node: str) -> int:
     """Return the ``node.id`` (or ``broker.id``) of a broker or a KRaft controller.

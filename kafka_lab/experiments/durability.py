@@ -324,7 +324,7 @@ def _check_mode(lab: Subject, recipe: str) -> None:
     FaultError
         It cannot.
     """
-    if not _in_kraft(lab):
+    if not lab.state.in_kraft:
         return
     if recipe == "isolated leader":
         raise FaultError(
@@ -362,11 +362,7 @@ def _wait_until_followed(trial: _Trial) -> None:
 
 def _kill(lab: Subject, node: str) -> None:
     """Kill a broker; where it has a session, that is ended by hand, and nobody waits for it."""
-    lab.kill(node, skip_wait=not _in_kraft(lab))
-
-
-def _in_kraft(lab: Subject) -> bool:
-    return lab.state.controller_epoch >= 0
+    lab.kill(node, skip_wait=not lab.state.in_kraft)
 
 
 def _wait_for_leader(trial: _Trial, begin: int) -> None:

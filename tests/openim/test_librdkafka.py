@@ -155,6 +155,5 @@ def test_a_poisoned_record_and_a_killed_worker(openim: OpenIM, lab: Lab) -> None
 
 @pytest.mark.jvm
 def test_a_killed_worker_tells_nobody(openim: OpenIM, lab: Lab) -> None:
-    assert (
-        unread_after_a_kill_s(lab, openim, "mysql-1") > 2
-    )  # its session must end first: 6 s, less a heartbeat
+    # Its session must end first: 6 s, less a heartbeat.
+    assert unread_after_a_kill_s(lab, openim, "mysql-1") > 2

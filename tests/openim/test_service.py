@@ -251,9 +251,8 @@ def test_a_killed_worker_loses_nothing(lab: Lab, openim: OpenIM) -> None:
 
 
 def test_a_killed_worker_tells_nobody(lab: Lab, openim: OpenIM) -> None:
-    assert (
-        unread_after_a_kill_s(lab, openim, "mysql-1") > 2
-    )  # its session must end first: 6 s, less a heartbeat
+    # Its session must end first: 6 s, less a heartbeat.
+    assert unread_after_a_kill_s(lab, openim, "mysql-1") > 2
 
 
 def stall_reasons(lab: Lab, worker: str) -> str:

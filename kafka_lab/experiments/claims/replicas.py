@@ -83,7 +83,7 @@ def who_elects(lab: Subject) -> Iterator[Check | Scene]:
     leader = state.leader or ""
     predicted = next(name for name in state.replicas if name != leader and name in state.isr)
     begin = len(lab.timeline)
-    lab.kill(leader, skip_wait=zookeeper_of(lab) is not None)
+    lab.kill(leader, skip_wait=not lab.state.in_kraft)
     new = lab.timeline.wait_for(LeaderChanged, since=begin, topic=topic, partition=0, timeout_s=_WAIT_S)
     yield Check(
         "the followers elect one of them",

@@ -3,7 +3,12 @@ import { contentOf, safeURL } from "./content.js";
 import { Inbox, cut, nameOf } from "./inbox.js";
 import { Connection } from "./connection.js";
 
-const STATES = { connecting: "connecting …", online: "online", away: "away: trying again", refused: "refused: open the address that the lab gives now" };
+const STATES = {
+  connecting: "connecting …",
+  online: "online",
+  away: "away: trying again",
+  refused: "refused: open the address that the lab gives now",
+};
 const COLOURS = ["#0072b2", "#8a4b8f", "#00664b", "#8a5a00", "#374151", "#9b2242", "#4a5ab0"];
 const MOST_SHOWN = 200;
 const MOST_FAILED = 1000;
