@@ -159,8 +159,10 @@ def test_who_opens_an_old_address_is_told_so_and_does_not_ask_on(client: httpx.C
     logins: list[str] = []
     page.on("request", lambda asked: logins.append(asked.url) if "user_token" in asked.url else None)
     page.clock.install()
+    page.set_viewport_size({"width": 390, "height": 700})
     page.goto(f"{client.base_url}/chat/#secret=of-another-lab&user=ada")
     expect(phone(page, "ada").get_by_role("status")).to_contain_text("refused: open the address")
+    expect(phone(page, "ada").get_by_role("heading", name="ada")).to_be_visible()
     page.clock.fast_forward("05:00")
     page.get_by_label("Show the phone of").fill("ben")
     page.get_by_role("button", name="Add").click()
